@@ -1,0 +1,47 @@
+# Everything runs from a fresh checkout: the environment is made on first use.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+DEMO   ?= demo
+
+.PHONY: env demo test test-slow bench lint format schemas clean
+
+env: $(VENV)/.stamp
+
+$(VENV)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: env
+	$(BIN)/cotgen demo $(DEMO)/data
+	$(BIN)/cotgen build --source cholec80 --root $(DEMO)/data --out $(DEMO)/build
+	$(BIN)/cotgen verify $(DEMO)/build
+	@echo "The look-alike is in $(DEMO)/data, the data set in $(DEMO)/build. Look at one sample:"
+	@echo "  $(BIN)/cotgen show $(DEMO)/build"
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: env
+	$(BIN)/python -m pytest -m slow --durations=15
+
+bench: env
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m tests.benchmarks
+
+schemas: env
+	$(BIN)/python -m cotgen.records.schemas schemas
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,36 @@
+"""Draws that depend on names alone.
+
+Every choice cotgen makes (a wording, the order of options, which frame is kept) is a blake2b hash of a seed and the
+names of what is chosen for. It is the same on every machine, for any number of workers and in any order of work, and
+one pair can be written again without writing the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def draw(seed: int, *names: str) -> int:
+    """A 64-bit integer, uniform over `names`, for this seed."""
+    text = "\x1f".join((str(seed), *names)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def rendezvous(seed: int, items: Sequence[str], *names: str) -> str:
+    """The item with the highest hash (rendezvous hashing): adding an item changes only the draws that it wins.
+
+    Raises:
+        ValueError: `items` is empty.
+    """
+    if not items:
+        raise ValueError("nothing to draw from")
+    return max(items, key=lambda item: (draw(seed, *names, item), item))
+
+
+def shuffled(seed: int, items: Sequence[T], *names: str) -> list[T]:
+    """All items in an order drawn from their positions."""
+    return [item for _, _, item in sorted((draw(seed, *names, str(i)), i, item) for i, item in enumerate(items))]

@@ -1,0 +1,75 @@
+"""Scene: what is known of one frame, in memory, for tasks, writers and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cotgen.records.fact import Fact, Measured
+from cotgen.records.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The facts of one frame and what was labelled at all.
+
+    *Not labelled* and *labelled as none* differ: ask `says(kind)` first.
+
+    Attributes:
+        key: sample key.
+        surgery: `cholec80/73`.
+        index: frame number on the surgery's clock.
+        labelled: `source.kind` entries.
+        facts: all facts, sources side by side.
+        measured: what the pixels give; empty where nothing was decoded.
+        procedure: which operation it is, so that knowledge of another one is never used.
+        precedence: for each kind of fact, the sources in the order in which a chain may use them.
+    """
+
+    key: str
+    surgery: str
+    index: int
+    labelled: frozenset[str]
+    facts: tuple[Fact, ...]
+    measured: tuple[Measured, ...] = ()
+    procedure: str = "cholecystectomy"
+    precedence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sample: Sample, precedence: Mapping[str, tuple[str, ...]] | None = None) -> Scene:
+        """The scene of a stored sample."""
+        return cls(
+            key=sample.key,
+            surgery=sample.surgery,
+            index=sample.frame.index,
+            labelled=frozenset(sample.labelled),
+            facts=tuple(sample.facts),
+            measured=tuple(sample.measured),
+            precedence=precedence or {},
+        )
+
+    def says(self, kind: str) -> str:
+        """The source whose labels of this kind a chain uses: first by precedence, then by name; "" if none labels it."""
+        candidates = sorted(name.partition(".")[0] for name in self.labelled if name.partition(".")[2] == kind)
+        for source in self.precedence.get(kind, ()):
+            if source in candidates:
+                return source
+        return candidates[0] if candidates else ""
+
+    def of_kind(self, kind: str) -> tuple[Fact, ...]:
+        """The facts of that kind by the source that `says` names, in row order."""
+        source = self.says(kind)
+        return tuple(fact for fact in self.facts if fact.kind == kind and fact.source == source)
+
+    def terms(self, kind: str) -> tuple[str, ...]:
+        """The first term of each fact of that kind, without repeats, in row order."""
+        return tuple(dict.fromkeys(fact.terms[0] for fact in self.of_kind(kind)))
+
+    def measure(self, name: str) -> float | None:
+        """A measured number of the whole picture, or None where nothing was decoded."""
+        return next((m.value for m in self.measured if m.name == name and not m.box), None)
+
+    @property
+    def has_field(self) -> bool:
+        """Whether there is an operative field to ask about: False only where the picture was measured to be black."""
+        return self.measure("black") != 1.0

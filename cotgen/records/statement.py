@@ -1,0 +1,72 @@
+"""Statement: one sentence of a chain, with its level, its basis and its evidence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic import Field, field_validator
+
+from cotgen.records.base import Record
+
+#: Strongest first: a fact of this frame; computed from boxes, masks or pixels; from earlier statements; a statistic of
+#: the train split; general knowledge; seen by a model and unproven.
+Basis = Literal["label", "measured", "follows", "prior", "knowledge", "visual"]
+BASES: tuple[str, ...] = get_args(Basis)
+
+LEVEL_NAMES = {1: "Perceptual Grounding", 2: "Relational Understanding", 3: "Contextual Reasoning"}
+
+_REF = {
+    "fact": re.compile(r"^[a-z0-9_]+\.[a-z_]+\.[0-9]+$"),
+    "none": re.compile(r"^[a-z0-9_]+\.[a-z_]+(/[a-z0-9_.]+)?$"),
+    "all": re.compile(r"^[a-z0-9_]+\.[a-z_]+$"),
+    "box": re.compile(r"^[0-9]+$"),
+    "pixel": re.compile(r"^[a-z_]+=-?[0-9.]+$"),
+    "statement": re.compile(r"^[0-9]+$"),
+    "prior": re.compile(r"^.+$"),
+    "knowledge": re.compile(r"^[a-z0-9_.]+$"),
+    "context": re.compile(r"^[0-9]+/[a-z0-9_]+\.[a-z_]+\.[0-9]+$"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRef:
+    """One reference of a statement.
+
+    `fact:ID`; `none:SOURCE.KIND` (labelled, and nothing there) or `none:SOURCE.KIND/TERM` (labelled, and this term is
+    not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are); `box:N`;
+    `pixel:NAME=VALUE`; `statement:N` (0-based, earlier in the same chain); `prior:NAME`; `knowledge:ID`;
+    `context:K/FACT_ID`.
+    """
+
+    kind: str
+    target: str
+
+    @classmethod
+    def parse(cls, text: str) -> EvidenceRef:
+        """Raises ValueError if `text` is not one of the forms above."""
+        kind, separator, target = text.partition(":")
+        if not separator or kind not in _REF or not _REF[kind].match(target):
+            raise ValueError(f"'{text}' is no evidence reference; use one of {', '.join(k + ':…' for k in _REF)}")
+        return cls(kind, target)
+
+
+class Statement(Record):
+    """One sentence. Its basis is that of its weakest evidence; a claim as seen and a piece of knowledge are two."""
+
+    level: Literal[1, 2, 3]
+    text: str = Field(min_length=1)
+    basis: Basis
+    evidence: list[str] = Field(min_length=1)
+
+    @field_validator("evidence")
+    @classmethod
+    def _known_forms(cls, value: list[str]) -> list[str]:
+        for text in value:
+            EvidenceRef.parse(text)
+        return value
+
+    def references(self) -> list[EvidenceRef]:
+        """The evidence, taken apart."""
+        return [EvidenceRef.parse(text) for text in self.evidence]

@@ -1,0 +1,1 @@
+"""The data sets that cotgen reads: one module each, one line here."""

@@ -1,0 +1,164 @@
+"""Source: one data set as it lies on disk, read into facts and pictures.
+
+A source is a module with one class. `scan` is cheap and looks only at names; `facts` reads the annotation files of one
+surgery; `frames` says where its pictures are. Bad input is a `SourceError` that names file and line; what can be read
+in spite of an oddity is read, and the oddity is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import polars as pl
+
+from cotgen.records import SourceTerms
+
+#: One row per fact. `box` is normalised x1, y1, x2, y2 in 0..1 of the native picture, or empty.
+FACTS_SCHEMA = {
+    "index": pl.Int64,
+    "id": pl.String,
+    "kind": pl.String,
+    "terms": pl.List(pl.String),
+    "box": pl.List(pl.Float64),
+    "value": pl.Float64,
+    "source": pl.String,
+}
+#: One row per frame and kind of label that was given for it: `name` is `source.kind`.
+LABELLED_SCHEMA = {"index": pl.Int64, "name": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something unusual that was handled: a file, what was found, what was done, how often."""
+
+    file: str
+    text: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a user must know before using a source.
+
+    Attributes:
+        terms: licence, citation, whether frames and derived text may be shared.
+        access: how to get it.
+        layout: the folders and files that are read, a line each.
+        levels: which labels feed which level, a line each.
+        splits: names of the official splits.
+        fps: the surgery clock, `25/1`.
+        procedure: which operation, `cholecystectomy`.
+    """
+
+    terms: SourceTerms
+    access: str
+    layout: tuple[str, ...]
+    levels: tuple[str, ...]
+    splits: tuple[str, ...]
+    fps: str
+    procedure: str
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeryFiles:
+    """The files of one surgery, relative to the root.
+
+    Attributes:
+        surgery: `cholec80/73`.
+        annotations: role -> file, e.g. `phase`, `tool`.
+        video: the video file, or "".
+        images: index on the surgery clock -> image file, sorted; used where there is no video.
+    """
+
+    surgery: str
+    annotations: tuple[tuple[str, str], ...]
+    video: str = ""
+    images: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a root holds.
+
+    Attributes:
+        source: name of the source.
+        root: the folder that was recognised.
+        surgeries: those that can be built, sorted by number.
+        incomplete: surgery -> what is missing, in words.
+        oddities: what was noticed and handled.
+    """
+
+    source: str
+    root: Path
+    surgeries: tuple[SurgeryFiles, ...]
+    incomplete: tuple[tuple[str, str], ...] = ()
+    oddities: tuple[Oddity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """Where the pictures of one surgery are.
+
+    Attributes:
+        source: name of the source.
+        root: folder below which all files lie.
+        video: file relative to root, or "" where there are images.
+        images: (index, file relative to root), sorted by index.
+        fps: the surgery clock; frame `index` of it is frame `index` of the video.
+    """
+
+    source: str
+    root: Path
+    video: str = ""
+    images: tuple[tuple[int, str], ...] = ()
+    fps: str = "25/1"
+
+    @property
+    def kind(self) -> Literal["video", "images"]:
+        """Whether frames come from a video or from image files."""
+        return "video" if self.video else "images"
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeryFacts:
+    """All that one source says of one surgery.
+
+    Attributes:
+        surgery: `cholec80/73`.
+        facts: rows of FACTS_SCHEMA, sorted by index and row order.
+        labelled: rows of LABELLED_SCHEMA, sorted by index and name. Its indices are the frames that can be asked about.
+        oddities: what was unusual and handled.
+    """
+
+    surgery: str
+    facts: pl.DataFrame
+    labelled: pl.DataFrame
+    oddities: tuple[Oddity, ...] = field(default=())
+
+
+class Source(Protocol):
+    """The contract of a source module."""
+
+    name: str
+
+    def describe(self) -> Description:
+        """Licence, access, layout, levels, splits."""
+        ...
+
+    def scan(self, root: Path) -> Scan | None:
+        """What `root` holds, or None where nothing of this source is recognised. Reads names, not files."""
+        ...
+
+    def missing(self, root: Path) -> str:
+        """Why `scan` did not recognise `root`, in words for the error message."""
+        ...
+
+    def facts(self, root: Path, files: SurgeryFiles) -> SurgeryFacts:
+        """Read the annotations of one surgery. Raises SourceError with file and line on bad input."""
+        ...
+
+    def frames(self, root: Path, files: SurgeryFiles) -> Footage:
+        """Where the pictures are."""
+        ...
