@@ -89,7 +89,7 @@ def terms_of(kind: str) -> tuple[Term, ...]:
 
 @cache
 def alias(dataset: str, kind: str) -> dict[str, str]:
-    """Spelling -> term id for one data set, exactly as its files write it. `reply` holds the extra spellings of replies."""
+    """Spelling -> term id for one data set, exactly as its files write it; `reply`: extra spellings of replies."""
     return {spelling: item.id for item in terms_of(kind) for spelling in item.aliases.get(dataset, ())}
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from cotgen.records.base import Record
 from cotgen.records.sample import Split
 
-MANIFEST_SCHEMA = "cotgen/manifest/1"
+MANIFEST_SCHEMA: Literal["cotgen/manifest/1"] = "cotgen/manifest/1"
 
 
 class Shard(Record):

@@ -11,7 +11,7 @@ from cotgen.records.fact import Fact, Measured
 from cotgen.records.frame import Frame
 from cotgen.records.pair import Pair
 
-SAMPLE_SCHEMA = "cotgen/sample/1"
+SAMPLE_SCHEMA: Literal["cotgen/sample/1"] = "cotgen/sample/1"
 KEY = r"^[a-z0-9][a-z0-9_-]*$"
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import orjson
 
+from cotgen.records.base import Record
 from cotgen.records.manifest import Manifest
 from cotgen.records.sample import Sample
 
-RECORDS = {"sample": Sample, "manifest": Manifest}
+RECORDS: dict[str, type[Record]] = {"sample": Sample, "manifest": Manifest}
 
 
 def schema_files() -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from pydantic import Field, field_validator
@@ -46,10 +47,15 @@ class EvidenceRef:
     @classmethod
     def parse(cls, text: str) -> EvidenceRef:
         """Raises ValueError if `text` is not one of the forms above."""
-        kind, separator, target = text.partition(":")
-        if not separator or kind not in _REF or not _REF[kind].match(target):
-            raise ValueError(f"'{text}' is no evidence reference; use one of {', '.join(k + ':…' for k in _REF)}")
-        return cls(kind, target)
+        return _parsed(text)
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(text: str) -> EvidenceRef:
+    kind, separator, target = text.partition(":")
+    if not separator or kind not in _REF or not _REF[kind].match(target):
+        raise ValueError(f"'{text}' is no evidence reference; use one of {', '.join(k + ':…' for k in _REF)}")
+    return EvidenceRef(kind, target)
 
 
 class Statement(Record):

@@ -1,0 +1,1 @@
+"""Chains: how they are written, rendered, read back and checked."""

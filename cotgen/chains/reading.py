@@ -1,0 +1,118 @@
+"""Reading: what a sentence claims of the picture, found from its words alone.
+
+Checks work on this and on the facts, so that the text of a template, a teacher and a policy gets the same findings. A
+sentence either speaks of this frame or in general; what it says in general may name what the frame does not show.
+A sentence counts as general only on positive evidence (known wording, a word of frequency, or a generic subject, and
+no word that points at the picture): whatever is unclear is held to be a claim about the frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from cotgen.chains.lexicon import Mention, mentions
+from cotgen.chains.render import ParsedChain
+from cotgen.ontology.knowledge import known_sentences
+
+#: Words that point at the picture. "is there to" states what something is for.
+POINTER = re.compile(
+    r"\b(?:in view|(?:this|that|the|present) (?:view|picture|image|frame|scene|one|moment|instant)|here|visible|"
+    r"(?:is|are|be|being) (?:clearly )?(?:seen|shown)|(?:it|they|what|that) shows?|"
+    r"lies?|at work|in the field of view|(?:is|are) (?:also )?(?:there|present)(?! to\b)|there (?:is|are)|"
+    r"(?:is|are) (?:now )?(?:not )?(?:acting|working|retracting|grasping|gripping|holding|keeping|dissecting|coagulating|"
+    r"clipping|cutting|dividing|aspirating|sucking|irrigating|rinsing|packing|setting|placing|putting|pulling|pushing|"
+    r"lifting|opening|closing|exposing|burning|freeing|being)|this is|these are|now|at present|currently)\b|<bbox:",
+    re.IGNORECASE,
+)
+FREQUENCY = re.compile(
+    r"\b(?:almost always|typically|often|sometimes|rarely|usually|commonly|seldom|frequently|generally|in general|"
+    r"mostly|every phase|several phases|all phases|settles? nothing|(?:does|do) not tell|tells? (?:them|nothing))\b",
+    re.IGNORECASE,
+)
+_GENERIC = re.compile(
+    r"^(?:An? [\w' -]+? (?:\w+s|can)\b|Scissors \w+|Bipolar forceps \w+|Graspers \w+|Hooks \w+|Clip appliers \w+|"
+    r"Irrigators \w+|Specimen bags \w+|Clips are\b|Preparation is\b|"
+    r"The two (?:together )?(?:work|mark|go|belong)\b|"
+    r"(?:In|On|With|For|Between|Before|After) (?:an?\b|scissors|bipolar|dissection|calot|clipping|cleaning|preparation|"
+    r"gallbladder|the liver bed|clips))",
+    re.IGNORECASE,
+)
+_DEFINITE = re.compile(
+    r"\b(?:the|this|that|its|their) (?:\w+ )?(?:grasper|hook|scissors|clip applier|clipper|irrigator|suction-irrigator|"
+    r"bipolar|forceps|specimen bag|bag|instrument|tip|jaws|blades)\b",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(r"\b(?:no|not|without|neither|nor|never|lacks?|lacking|missing|except|cannot)\b|n't\b", re.I)
+_NEGATED_AFTER = re.compile(
+    r"^(?:\s+(?:is|are|was|were)|'s)?(?: clearly| also| thus| therefore)? "
+    r"(?:not|absent|missing|nowhere|out of view|neither)\b",
+    re.I,
+)
+_CLAUSE = re.compile(r"[;:]|,(?! (?:and|or)\b)|\b(?:but|while|whereas|although|though|yet|so)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One sentence as read.
+
+    Attributes:
+        number: position of the sentence in the chain, from 0.
+        level: 1, 2 or 3.
+        text: the sentence.
+        general: whether it speaks in general and not of this frame.
+        known: id of the knowledge entry whose wording it is, or "".
+        mentions: what it names.
+        asserted: kind -> terms that it asserts, in order and without repeats.
+        denied: kind -> terms that it denies.
+    """
+
+    number: int
+    level: int
+    text: str
+    general: bool
+    known: str
+    mentions: tuple[Mention, ...]
+    asserted: Mapping[str, tuple[str, ...]]
+    denied: Mapping[str, tuple[str, ...]]
+
+    def named(self, kind: str, *, negated: bool = False) -> tuple[str, ...]:
+        """Terms of one kind that the sentence asserts, or denies."""
+        return (self.denied if negated else self.asserted).get(kind, ())
+
+
+def _is_negated(text: str, mention: Mention) -> bool:
+    """Denied by a negation before it in its clause, or by "is not" right after it."""
+    start = max((m.end() for m in _CLAUSE.finditer(text, 0, mention.start)), default=0)
+    return bool(_NEGATION.search(text, start, mention.start) or _NEGATED_AFTER.match(text[mention.end :]))
+
+
+_Terms: TypeAlias = dict[str, tuple[str, ...]]
+
+
+@lru_cache(maxsize=50_000)
+def _words(text: str) -> tuple[bool, str, tuple[Mention, ...], _Terms, _Terms]:
+    found = tuple(mentions(text))
+    known = known_sentences().get(text, "")
+    pointed = bool(POINTER.search(text))
+    general = bool(known) or (not pointed and bool(FREQUENCY.search(text)))
+    if not general and not pointed and not _DEFINITE.search(text):
+        general = bool(_GENERIC.match(text))
+    asserted: _Terms = {}
+    denied: _Terms = {}
+    for mention in found:
+        terms = denied if _is_negated(text, mention) else asserted
+        terms[mention.kind] = tuple(dict.fromkeys((*terms.get(mention.kind, ()), mention.term)))
+    return general, known, found, asserted, denied
+
+
+def read(chain: ParsedChain) -> tuple[Reading, ...]:
+    """All sentences of a chain. Level 1 is what can be pointed at, so nothing there counts as general."""
+    readings = []
+    for number, (level, text) in enumerate(chain.sentences):
+        general, known, found, asserted, denied = _words(text)
+        readings.append(Reading(number, level, text, general and level > 1, known, found, asserted, denied))
+    return tuple(readings)

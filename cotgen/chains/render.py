@@ -1,0 +1,150 @@
+"""Rendering of a chain to text and back. `parse(render_chain(pair))` gives the sentences of `pair` again.
+
+The form is Surg-R1's (arXiv 2603.12430): `<think>Level 1: …\nLevel 2: …\nLevel 3: …</think><answer>…</answer>`.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from cotgen.records import Pair, Statement
+
+View = Literal["vqa", "cot", "prompt"]
+BoxConvention = Literal["index", "pixels", "per_mille"]
+VIEWS: tuple[str, ...] = get_args(View)
+
+_LEVEL = re.compile(r"^Level ([1-9])(?: \([A-Za-z ]{1,40}\))?:[ \t]*(.*)$")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9<\"'(])")
+_BOX = re.compile(r"<bbox:([0-9]{1,4})>")
+_CHAIN = re.compile(r"\A\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*\Z", re.DOTALL)
+
+#: No chain comes near this; a longer reply is refused before any pattern runs over it.
+MAX_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedChain:
+    """What text says, level by level.
+
+    Attributes:
+        sentences: (level, sentence) in reading order.
+        answer: the text between the answer tags, stripped.
+        problems: deviations from the form, in words; empty for a well-formed chain.
+    """
+
+    sentences: tuple[tuple[int, str], ...]
+    answer: str
+    problems: tuple[str, ...] = ()
+
+    def level(self, number: int) -> list[str]:
+        """The sentences of one level."""
+        return [text for level, text in self.sentences if level == number]
+
+    @classmethod
+    def of(cls, pair: Pair) -> ParsedChain:
+        """The chain of a stored pair, read from its rendered text as any other text is."""
+        return parse(render_chain(pair))
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences of a paragraph. cotgen's own text has no abbreviations with a stop, so a stop and a capital end one."""
+    return [part.strip() for part in _SENTENCE_END.split(text.strip()) if part.strip()]
+
+
+def render_levels(statements: Sequence[Statement]) -> str:
+    """The text between the think tags."""
+    lines = []
+    for level in (1, 2, 3):
+        texts = [statement.text for statement in statements if statement.level == level]
+        lines.append(f"Level {level}: {' '.join(texts)}")
+    return "\n".join(lines)
+
+
+def render_chain(pair: Pair) -> str:
+    """The chain and answer of a pair, boxes as `<bbox:n>`."""
+    return f"<think>{render_levels(pair.statements)}</think><answer>{pair.answer}</answer>"
+
+
+def parse(text: str) -> ParsedChain:
+    """Read a chain. Never raises: what deviates from the form is listed in `problems`."""
+    if len(text) > MAX_CHARACTERS:
+        return ParsedChain((), "", (f"the text is longer than {MAX_CHARACTERS:,} characters",))
+    match = _CHAIN.match(text)
+    if not match or any(text.count(tag) != 1 for tag in ("<think>", "</think>", "<answer>", "</answer>")):
+        return ParsedChain((), "", ("the text is not one <think>…</think> followed by one <answer>…</answer>",))
+    problems = []
+    sentences: list[tuple[int, str]] = []
+    seen: list[int] = []
+    for line in match[1].strip().split("\n"):
+        head = _LEVEL.match(line)
+        if head:
+            seen.append(int(head[1]))
+            line = head[2]
+        elif not seen:
+            problems.append("text stands before level 1")
+            continue
+        sentences += [(seen[-1], sentence) for sentence in split_sentences(line)]
+    if seen != [1, 2, 3]:
+        problems.append("the levels are not 1, 2, 3, once each and in order")
+    problems += [f"level {n} is empty" for n in (1, 2, 3) if n in seen and not any(lv == n for lv, _ in sentences)]
+    answer = match[2].strip()
+    if not answer:
+        problems.append("the answer is empty")
+    return ParsedChain(tuple(sentences), answer, tuple(problems))
+
+
+def render_boxes(text: str, boxes: Sequence[Sequence[int]], convention: BoxConvention, size: tuple[int, int]) -> str:
+    """Replace each `<bbox:n>` by its numbers.
+
+    Args:
+        text: text with `<bbox:n>`.
+        boxes: `[x1, y1, x2, y2]` in pixels of the stored image.
+        convention: `index` leaves the text as it is; `pixels` writes pixels of an image of `size`; `per_mille` writes
+            thousandths of width and height, rounded down.
+        size: width and height in pixels of the stored image, from which thousandths are taken.
+
+    Raises:
+        IndexError: the text names a box that the pair does not have.
+    """
+    if convention == "index":
+        return text
+
+    def one(match: re.Match[str]) -> str:
+        box = boxes[int(match[1])]
+        if convention == "per_mille":
+            box = [v * 1000 // size[i % 2] for i, v in enumerate(box)]
+        return f"[{', '.join(str(v) for v in box)}]"
+
+    return _BOX.sub(one, text)
+
+
+def question_text(pair: Pair) -> str:
+    """The question as shown: the wording, and one lettered line for each option."""
+    lines = [f"{letter}. {option}" for letter, option in zip(string.ascii_uppercase, pair.options, strict=False)]
+    return "\n".join([pair.question, *lines])
+
+
+def render(pair: Pair, view: View = "cot", boxes: BoxConvention = "pixels", size: tuple[int, int] = (0, 0)) -> Any:
+    """A pair as a use needs it.
+
+    `vqa`: question and bare answer; `cot`: question and chain; `prompt`: the question alone, with what rewards need.
+
+    Returns:
+        A dict with `prompt` and, except for `prompt`, `response`; for `prompt` also `options`, `answer` and `boxes`.
+
+    Raises:
+        ValueError: unknown view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"'{view}' is no view; use one of {', '.join(VIEWS)}")
+    prompt = render_boxes(question_text(pair), pair.boxes, boxes, size)
+    answer = render_boxes(pair.answer, pair.boxes, boxes, size)
+    if view == "vqa":
+        return {"prompt": prompt, "response": answer}
+    if view == "cot":
+        return {"prompt": prompt, "response": render_boxes(render_chain(pair), pair.boxes, boxes, size)}
+    return {"prompt": prompt, "options": list(pair.options), "answer": answer, "boxes": [list(b) for b in pair.boxes]}

@@ -1,0 +1,331 @@
+"""The template writer: one plan per task, drawn move by move.
+
+Level 1 asserts what is labelled; level 2 says what such instruments serve for, or that there is nothing to relate;
+level 3 argues with the strength that `support` allows and names what was asked for. Every sentence carries its evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from cotgen.chains.checks.base import BAG
+from cotgen.chains.grammar import (
+    ALSO,
+    ASSERTED,
+    BAG_APART,
+    BLACK,
+    COUNTED,
+    IS_NOT_THERE,
+    IS_THERE,
+    LIT,
+    NAMED,
+    NONE,
+    NONE_COUNTED,
+    NONE_NAMED,
+    NOT,
+    NOT_IMPLIED,
+    NOTHING_TO_RELATE,
+    NUMBER_WORDS,
+    STRONG,
+    WEAK,
+    Composer,
+    fill,
+    listed,
+)
+from cotgen.ontology import term
+from cotgen.ontology.knowledge import Knowledge, entries
+from cotgen.records import Fact, Scene, Statement, Support
+from cotgen.surgeries.priors import PHASE_BY_ONE, PHASE_BY_SET, Priors
+from cotgen.tasks.base import Question
+
+WRITER = "template/1"
+
+
+def write(scene: Scene, question: Question, priors: Priors | None, seed: int) -> list[Statement]:
+    """The chain for one question, from the facts alone. Deterministic in (seed, key, pair id) and its inputs.
+
+    Returns:
+        The statements; none where instruments are not labelled, since level 1 then has nothing to point at.
+    """
+    if not scene.says("instrument"):
+        return []
+    composer = Composer(scene, question, priors, seed)
+    _PLANS[question.task](composer)
+    return composer.statements
+
+
+def _instruments(c: Composer) -> list[Fact]:
+    """The labelled instruments in drawn order."""
+    return c.order("order", sorted(c.facts.values(), key=lambda fact: term(fact.terms[0]).order))
+
+
+def _show_all(c: Composer, extra: Sequence[str] = ()) -> tuple[list[int], bool]:
+    """Level 1: all labelled instruments, or that there is none. Returns the sentences, and whether it took one."""
+    facts = _instruments(c)
+    if not facts:
+        return [c.add(1, c.pick("none", NONE), "label", [f"none:{c.source}"])], True
+    numbers = c.show("show", facts, extra)
+    return numbers, len(numbers) == 1
+
+
+def _relate(c: Composer, shown: Sequence[int], ids: Sequence[str], *, uses: bool) -> list[str]:
+    """Level 2: what such instruments serve for. Returns the ids of the knowledge told, so that level 3 tells other."""
+    if not ids:
+        c.add(2, c.pick("nothing", NOTHING_TO_RELATE), "follows", [f"statement:{shown[0]}"])
+        return []
+    single = [f"function.{_short(id)}" for id in ids]
+    if uses:
+        single += [name for id in ids for name in _about(c, "use.", [id])]
+    moves = [[name] for name in single] + [[name] for name in _about(c, "pair.", ids)]
+    moves += [[a, b] for a in single for b in single if a.split(".")[1] != b.split(".")[1]]
+    drawn = c.pick("relate", [" ".join(move) for move in moves]).split()
+    for name in drawn:
+        c.know(2, name)
+    return drawn
+
+
+def _short(id: str) -> str:
+    return id.partition(".")[2]
+
+
+def _about(c: Composer, prefix: str, ids: Sequence[str]) -> list[str]:
+    """Knowledge of one family that is about nothing but `ids` and is to the point in the phase of the frame."""
+    phase = set(c.scene.terms("phase"))
+    return [
+        name
+        for name, item in _family(prefix)
+        if set(item.about) <= set(ids) and (not item.phases or phase & set(item.phases))
+    ]
+
+
+@cache
+def _family(prefix: str) -> tuple[tuple[str, Knowledge], ...]:
+    return tuple((name, item) for name, item in entries().items() if name.startswith(prefix) and item.usable)
+
+
+def _phase(c: Composer) -> None:
+    shown, _ = _show_all(c)
+    ids = [fact.terms[0] for fact in _instruments(c)]
+    _relate(c, shown, ids, uses=False)
+    phase = c.question.truth[0]
+    support: Support = c.priors.support(PHASE_BY_SET, c.set_given, phase) if c.priors else "asserted"
+    known = bool(c.shares(PHASE_BY_SET, c.set_given))
+    common = next((id for id in (ids or [""]) if c.tells_nothing(id)), None)
+    moves = []
+    if support == "asserted":
+        moves = ["state", "state content"] + (["common state", "common state content"] if common is not None else [])
+    else:
+        moves = ["set conclude", "content set conclude", "set content conclude"]
+        if common is not None:
+            moves += ["common set conclude", "set common conclude"]
+        if c.decider(phase):
+            moves += ["decider set conclude", "set decider conclude", "decider conclude"]
+    reasons: list[int] = []
+    for move in c.pick("argue", moves).split():
+        if move == "set" and known:
+            reasons.append(c.set_prior(phase))
+        elif move == "decider":
+            reasons.append(c.one_prior(c.decider(phase), phase))
+        elif move == "common" and common is not None:
+            c.common(common)
+        elif move == "content":
+            c.know(3, f"phase.{_short(phase)}")
+        elif move in ("conclude", "state"):
+            _conclude(c, phase, support, [*shown, *reasons])
+
+
+def _conclude(c: Composer, phase: str, support: Support, grounds: Sequence[int]) -> None:
+    fact = next(fact for fact in c.scene.of_kind("phase") if fact.terms[0] == phase)
+    shapes = {"strong": STRONG, "entailed": STRONG, "weak": WEAK}.get(support, ASSERTED)
+    text = fill(c.pick("conclude", shapes), phase=c.phase_name(phase, "conclude"))
+    if support == "asserted":
+        c.add(3, text, "label", [f"fact:{fact.id}"])
+    else:
+        c.add(3, text, "follows", [*(f"statement:{n}" for n in grounds), f"fact:{fact.id}"])
+
+
+def _argue_use(c: Composer, ids: Sequence[str], told: Sequence[str], close: Callable[[], None], *, must: bool) -> None:
+    """Level 3 of the questions about instruments: what is usual, and the conclusion, in drawn order."""
+    general = []
+    if c.shares(PHASE_BY_SET, c.set_given):
+        general.append("set")
+    left = [f for prefix in ("use.", "look.") for id in ids for f in _about(c, prefix, [id]) if f not in told]
+    general += [f"know:{name}" for name in left]
+    moves = ["close"] + [f"{g} close" for g in general] + [f"close {g}" for g in general if g == "set"]
+    if not must and general:
+        moves += general
+    for move in c.pick("argue", moves).split():
+        if move == "close":
+            close()
+        elif move == "set":
+            c.set_prior(c.shares(PHASE_BY_SET, c.set_given)[0][1])
+        else:
+            c.know(3, move.partition(":")[2])
+
+
+def _named(c: Composer, ids: Sequence[str]) -> dict[str, str]:
+    """Slots for a closing sentence that lists instruments in ontology order."""
+    ordered = sorted(ids, key=lambda id: term(id).order)
+    words = [c.words(id) for id in ordered]
+    one = len(words) == 1
+    many = not one or words[0]["is"] == "are"
+    return {
+        "list": words[0]["a"] if one else listed([w["bare"] for w in words]),
+        "bare": listed([w["bare"] for w in words]),
+        "are": "are" if many else "is",
+        "make": "make" if many else "makes",
+        "kinds": "kind" if one else "kinds",
+        "number": NUMBER_WORDS[len(words)],
+        "tips": "tip" if not many else "tips",
+        "these": "these are" if many else "this is",
+    }
+
+
+def _presence(c: Composer) -> None:
+    every = f"all:{c.source}"
+    shown, whole = _show_all(c, [every])
+    facts = _instruments(c)
+    ids = [fact.terms[0] for fact in facts]
+    told = _relate(c, shown, ids, uses=True)
+
+    def close() -> None:
+        grounds = [f"statement:{n}" for n in shown]
+        if not facts:
+            c.add(3, c.pick("close", NONE_NAMED), "follows", [*grounds, f"none:{c.source}"])
+            return
+        kinds = _named(c, ids)
+        shape = c.pick("close", [s for s in NAMED if "{tips}" not in s or _all_have_tips(ids)])
+        evidence = [*grounds, *(f"fact:{fact.id}" for fact in facts), every]
+        c.add(3, fill(shape, **kinds), "follows", evidence)
+
+    _argue_use(c, ids, told, close, must=not whole)
+
+
+def _all_have_tips(ids: Sequence[str]) -> bool:
+    return BAG not in ids
+
+
+def _count(c: Composer) -> None:
+    shown, _ = _show_all(c)
+    facts = _instruments(c)
+    ids = [fact.terms[0] for fact in facts]
+    told = _relate(c, shown, ids, uses=True)
+    counted = [id for id in ids if id != BAG]
+    every = [f"all:{c.source}"] if facts else [f"none:{c.source}"]
+
+    def close() -> None:
+        evidence = [*(f"statement:{n}" for n in shown), *(f"fact:{fact.id}" for fact in facts), *every]
+        bag_first = BAG in ids and c.pick("bag", ["before", "after"]) == "before"
+        bag = [f"fact:{c.facts[BAG].id}"] if BAG in ids else []
+        if bag_first:
+            c.add(3, c.pick("apart", BAG_APART), "label", bag)
+        if counted:
+            c.add(3, fill(c.pick("close", COUNTED), **_named(c, counted)), "follows", evidence)
+        else:
+            c.add(3, c.pick("close", NONE_COUNTED), "follows", evidence)
+        if bag and not bag_first:
+            c.add(3, c.pick("apart", BAG_APART), "label", bag)
+
+    _argue_use(c, ids, told, close, must=True)
+
+
+def _yesno(c: Composer) -> None:
+    subject = c.question.subject[0]
+    others = [fact for fact in _instruments(c) if fact.terms[0] != subject]
+    yes = c.question.truth == ("yes",)
+    shown = _yesno_level_1(c, subject, others, yes=yes)
+    ids = [subject, *(fact.terms[0] for fact in others)]
+    told = _relate(c, shown, ids, uses=True)
+    words = c.words(subject)
+
+    def close() -> None:
+        grounds = [f"statement:{n}" for n in shown]
+        if yes:
+            text, ref = fill(c.pick("close", IS_THERE), **words), f"fact:{c.facts[subject].id}"
+        else:
+            text, ref = fill(c.pick("close", IS_NOT_THERE), **words), f"none:{c.source}/{subject}"
+        c.add(3, text, "follows", [*grounds, ref])
+
+    def contrast() -> None:
+        other = c.words(others[0].terms[0])
+        slots = words | {"o": other["a"], "is_o": other["is"], "do": "do" if other["is"] == "are" else "does"}
+        text = fill(c.pick("contrast", NOT_IMPLIED), **slots)
+        evidence = [*(f"statement:{n}" for n in shown), f"fact:{others[0].id}", f"none:{c.source}/{subject}"]
+        c.add(3, text, "follows", evidence)
+
+    left = [name for prefix in ("use.", "look.") for name in _about(c, prefix, [subject]) if name not in told]
+    moves = ["close", *(f"know:{name} close" for name in left)]
+    shares = c.shares(PHASE_BY_ONE, subject)
+    if shares:
+        moves += ["prior close", "close prior", "prior"]
+    if not yes and any(f"fact:{fact.id}" in c.statements[n].evidence for n in shown for fact in others[:1]):
+        moves += ["contrast", *(["prior contrast"] if shares else []), *(f"know:{name} contrast" for name in left)]
+    for move in c.pick("argue", moves).split():
+        if move == "close":
+            close()
+        elif move == "contrast":
+            contrast()
+        elif move == "prior":
+            c.one_prior(subject, shares[0][1])
+        else:
+            c.know(3, move.partition(":")[2])
+
+
+def _yesno_level_1(c: Composer, subject: str, others: Sequence[Fact], *, yes: bool) -> list[int]:
+    if yes:
+        facts = [c.facts[subject], *others]
+        plan = c.pick("level1", ["alone"] if not others else ["all", "subject_first", "subject_last", "alone"])
+        if plan == "alone":
+            return c.show("show", facts[:1])
+        if plan == "all":
+            return c.show("show", c.order("yes", facts))
+        first, rest = (facts[:1], facts[1:]) if plan == "subject_first" else (facts[1:], facts[:1])
+        numbers = c.show("show", first)
+        for n, fact in enumerate(rest):
+            text = fill(c.pick(f"also:{n}", ALSO), **c.words(fact.terms[0]))
+            numbers.append(c.add(1, text, "label", [f"fact:{fact.id}"]))
+        return numbers
+    absent = [f"none:{c.source}/{subject}"]
+    denial = fill(c.pick("not", NOT), **c.words(subject))
+    if not others:
+        plan = c.pick("level1", ["none_not", "not_none", "not"])
+        numbers = []
+        for part in plan.split("_"):
+            if part == "none":
+                numbers.append(c.add(1, c.pick("none", NONE), "label", [f"none:{c.source}"]))
+            else:
+                numbers.append(c.add(1, denial, "label", absent))
+        return numbers
+    plan = c.pick("level1", ["others_not", "not_others", "not"])
+    numbers = []
+    for part in plan.split("_"):
+        if part == "others":
+            numbers += c.show("show", others)
+        else:
+            numbers.append(c.add(1, denial, "label", absent))
+    return numbers
+
+
+def _field(c: Composer) -> None:
+    value = c.scene.measure("brightness")
+    pixel = f"pixel:brightness={value}"
+    yes = c.question.truth == ("yes",)
+    shapes = LIT if yes else BLACK
+    if yes:
+        fact = _instruments(c)[0]
+        first = fill(c.pick("level1", shapes[0]), **c.words(fact.terms[0]))
+        c.add(1, first, "measured", [pixel, f"fact:{fact.id}"])
+    else:
+        c.add(1, c.pick("level1", shapes[0]), "measured", [pixel, "pixel:black=1.0"])
+    c.add(2, c.pick("level2", shapes[1]), "follows", ["statement:0"])
+    c.add(3, c.pick("level3", shapes[2]), "follows", ["statement:0"])
+
+
+_PLANS: dict[str, Callable[[Composer], None]] = {
+    "phase": _phase,
+    "tool_presence": _presence,
+    "tool_count": _count,
+    "tool_yesno": _yesno,
+    "field_visible": _field,
+}
