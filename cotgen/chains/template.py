@@ -212,7 +212,7 @@ def _count(c: Composer) -> None:
     ids = [fact.terms[0] for fact in facts]
     told = _relate(c, shown, ids, uses=True)
     counted = [id for id in ids if id != BAG]
-    every = [f"all:{c.source}"] if facts else [f"none:{c.source}"]
+    every = [f"all:{c.source}/{BAG}"] if facts else [f"none:{c.source}"]
 
     def close() -> None:
         evidence = [*(f"statement:{n}" for n in shown), *(f"fact:{fact.id}" for fact in facts), *every]

@@ -21,7 +21,7 @@ LEVEL_NAMES = {1: "Perceptual Grounding", 2: "Relational Understanding", 3: "Con
 _REF = {
     "fact": re.compile(r"^[a-z0-9_]+\.[a-z_]+\.[0-9]+$"),
     "none": re.compile(r"^[a-z0-9_]+\.[a-z_]+(/[a-z0-9_.]+)?$"),
-    "all": re.compile(r"^[a-z0-9_]+\.[a-z_]+$"),
+    "all": re.compile(r"^[a-z0-9_]+\.[a-z_]+(/[a-z0-9_.]+)?$"),
     "box": re.compile(r"^[0-9]+$"),
     "pixel": re.compile(r"^[a-z_]+=-?[0-9.]+$"),
     "statement": re.compile(r"^[0-9]+$"),
@@ -36,7 +36,8 @@ class EvidenceRef:
     """One reference of a statement.
 
     `fact:ID`; `none:SOURCE.KIND` (labelled, and nothing there) or `none:SOURCE.KIND/TERM` (labelled, and this term is
-    not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are); `box:N`;
+    not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are) or
+    `all:SOURCE.KIND/TERM` (all but for this term, which does not count here); `box:N`;
     `pixel:NAME=VALUE`; `statement:N` (0-based, earlier in the same chain); `prior:NAME`; `knowledge:ID`;
     `context:K/FACT_ID`.
     """

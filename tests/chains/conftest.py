@@ -35,7 +35,8 @@ def make_scene(surgery: str, index: int, phase: str, instruments: list[str], *, 
     ids = sorted((f"instrument.{name}" for name in instruments), key=lambda id: term(id).order)
     facts = [Fact(id="cholec80.phase.0", kind="phase", terms=[f"phase.{phase}"], source="cholec80")]
     facts += [
-        Fact(id=f"cholec80.instrument.{n}", kind="instrument", terms=[id], source="cholec80") for n, id in enumerate(ids)
+        Fact(id=f"cholec80.instrument.{n}", kind="instrument", terms=[id], source="cholec80")
+        for n, id in enumerate(ids)
     ]
     level = 0.4 if black else 81.3
     return Scene(

@@ -61,7 +61,7 @@ def unresolved(case: Case, pair: Pair, statement: Statement, number: int, facts:
                 yield f"'{text}': {name} is not labelled in this frame"
             elif ref.kind == "none" and any(not term or fact.terms[0] == term for fact in rows):
                 yield f"'{text}', but it is labelled in this frame"
-            elif ref.kind == "all" and {fact.id for fact in rows} - set(cited):
+            elif ref.kind == "all" and {fact.id for fact in rows if fact.terms[0] != term} - set(cited):
                 yield f"'{text}', but the frame has more facts of that kind than are cited"
         elif ref.kind == "box" and int(ref.target) >= len(pair.boxes):
             yield f"'{text}' is no box of this pair"
