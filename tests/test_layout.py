@@ -24,7 +24,7 @@ ROOMS = [
     "build",
     "cli",
 ]
-HELPERS = {"errors", "draws", "resources"}
+HELPERS = {"errors", "draws", "resources", "ffmpeg"}
 
 
 def room_of(path: Path) -> str:

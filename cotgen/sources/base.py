@@ -8,15 +8,18 @@ in spite of an oddity is read, and the oddity is counted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 import polars as pl
 
+from cotgen.errors import SourceError
 from cotgen.records import SourceTerms
 
+#: Version of what `facts` returns, for all sources together: raised when the same files give other rows.
+FACTS_VERSION = 1
 #: One row per fact. `box` is normalised x1, y1, x2, y2 in 0..1 of the native picture, or empty.
-FACTS_SCHEMA = {
+FACTS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "index": pl.Int64,
     "id": pl.String,
     "kind": pl.String,
@@ -26,7 +29,7 @@ FACTS_SCHEMA = {
     "source": pl.String,
 }
 #: One row per frame and kind of label that was given for it: `name` is `source.kind`.
-LABELLED_SCHEMA = {"index": pl.Int64, "name": pl.String}
+LABELLED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {"index": pl.Int64, "name": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class SurgeryFacts:
     Attributes:
         surgery: `cholec80/73`.
         facts: rows of FACTS_SCHEMA, sorted by index and row order.
-        labelled: rows of LABELLED_SCHEMA, sorted by index and name. Its indices are the frames that can be asked about.
+        labelled: rows of LABELLED_SCHEMA, sorted by index and name. Its indices are the frames to ask about.
         oddities: what was unusual and handled.
     """
 
@@ -155,10 +158,30 @@ class Source(Protocol):
         """Why `scan` did not recognise `root`, in words for the error message."""
         ...
 
-    def facts(self, root: Path, files: SurgeryFiles) -> SurgeryFacts:
-        """Read the annotations of one surgery. Raises SourceError with file and line on bad input."""
+    def facts(self, root: Path, files: SurgeryFiles, step: int = 25) -> SurgeryFacts:
+        """Read the annotations of one surgery at the indices 0, step, 2 * step ... of its clock.
+
+        A finer step than a kind of label has leaves that kind unlabelled in between.
+
+        Raises:
+            SourceError: bad input, with file and line.
+        """
         ...
 
     def frames(self, root: Path, files: SurgeryFiles) -> Footage:
         """Where the pictures are."""
         ...
+
+
+def inside(root: Path, file: str) -> Path:
+    """The path of `file`, which is relative to root with `/` between its parts.
+
+    Symlinks are followed, since the user made them; a name that leaves the root by itself is not.
+
+    Raises:
+        SourceError: `file` is absolute or climbs out of the root.
+    """
+    relative = PurePosixPath(file)
+    if not file or relative.is_absolute() or ".." in relative.parts or "\\" in file or "\0" in file:
+        raise SourceError("is no path below the root of the source; correct the file that names it", file=file)
+    return root / relative

@@ -1,0 +1,136 @@
+"""find_root: where a source lies on disk.
+
+The candidates are, in order: DIR of each `--root NAME=DIR`; then `DIR/NAME` and `DIR` itself for each `--root DIR`,
+`$COTGEN_DATA` and `./data`. The first that the source recognises is taken. Letter case and one extra top folder are
+forgiven. A folder that was named for the source, or named and not there, is never passed over for a later one, and
+nothing falls back to demo data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cotgen.errors import CotgenError
+from cotgen.sources import SOURCES
+from cotgen.sources.base import Scan, Source
+
+ENVIRONMENT = "COTGEN_DATA"
+_NAMED = re.compile(r"([A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+
+
+class SourceNotFound(CotgenError):  # noqa: N818
+    """A source is nowhere that was looked; the message says where that was and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    folder: Path
+    origin: str
+    explicit: bool
+
+
+def find_root(source: Source, roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Scan:
+    """Find the source and say what is there.
+
+    Args:
+        source: the source to look for.
+        roots: values of `--root`: `NAME=DIR` or `DIR`.
+        cwd: the folder that relative paths and `./data` start from.
+        env: the environment, for `COTGEN_DATA`.
+
+    Raises:
+        SourceNotFound: no candidate is recognised, a `NAME=DIR` is not, or a DIR that was named is not there.
+        CotgenError: a root names an unknown source or cannot be a path, or a folder holds the source more than once.
+    """
+    looked = []
+    for candidate in _candidates(source.name, roots, cwd, env):
+        scan = source.scan(candidate.folder)
+        if scan is not None:
+            return scan
+        looked.append(f"  {candidate.folder} ({candidate.origin}): {source.missing(candidate.folder)}")
+        if candidate.explicit:
+            raise SourceNotFound(
+                _message(source, looked, f"{candidate.origin} is not {source.describe().terms.title}.")
+            )
+    raise SourceNotFound(_message(source, looked, f"{source.describe().terms.title} was not found."))
+
+
+def _candidates(name: str, roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[_Candidate]:
+    named: list[_Candidate] = []
+    plain: list[tuple[Path, str]] = []
+    for root in roots:
+        owner, folder = _split(root, cwd)
+        if owner == name:
+            named.append(_Candidate(_path(folder, cwd), f"--root {root}", explicit=True))
+        elif not owner:
+            plain.append((_path(folder, cwd), f"--root {root}"))
+    if env.get(ENVIRONMENT):
+        plain.append((_path(env[ENVIRONMENT], cwd), f"${ENVIRONMENT}"))
+    yield from named
+    for where, origin in plain:
+        if not _is_folder(where):  # a folder that was named and mistyped is not replaced by a later one
+            yield _Candidate(where, origin, explicit=True)
+        yield from _below(where, name, origin)
+    yield from _below(cwd / "data", name, "./data")
+
+
+def _below(folder: Path, name: str, origin: str) -> Iterator[_Candidate]:
+    for inner in [*_named_folders(folder, name), folder]:
+        yield _Candidate(inner, origin, explicit=False)
+
+
+def _split(root: str, cwd: Path) -> tuple[str, str]:
+    """Source name, or "", and folder of a `--root` value."""
+    match = _NAMED.fullmatch(root)
+    if match is None or _is_folder(_path(root, cwd)):
+        if not root:
+            raise CotgenError("--root is empty; write --root DIR or --root NAME=DIR")
+        return "", root
+    owner = match[1].lower()
+    if owner not in SOURCES:
+        raise CotgenError(f"--root {root} names no source; known are: {', '.join(sorted(SOURCES))}")
+    if not match[2]:
+        raise CotgenError(f"--root {root} names no folder; write --root {owner}=DIR")
+    return owner, match[2]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _path(folder: str, cwd: Path) -> Path:
+    try:
+        if "\0" not in folder:
+            return cwd / Path(folder).expanduser()
+    except RuntimeError:  # ~NAME of somebody unknown
+        pass
+    raise CotgenError(f"{folder!r} names no folder; write its path in full")
+
+
+def _named_folders(folder: Path, name: str) -> list[Path]:
+    """`DIR/NAME`, first in lower case; as it would be written where there is none."""
+    try:
+        found = [entry for entry in folder.iterdir() if entry.name.lower() == name]
+    except OSError:
+        found = []
+    return sorted(found, key=lambda path: (path.name != name, path.name)) or [folder / name]
+
+
+def _message(source: Source, looked: Sequence[str], first: str) -> str:
+    described = source.describe()
+    return "\n".join(
+        [
+            f"{first} Looked at:",
+            *looked,
+            f"To get it: {described.access}",
+            f"Then say where it is: --root {source.name}=DIR, or {ENVIRONMENT}=DIR. "
+            f"What is read there: cotgen sources {source.name}.",
+            "To try cotgen without it: `cotgen demo DIR`, or `make demo` in a checkout, makes a look-alike.",
+        ]
+    )
