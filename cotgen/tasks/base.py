@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cotgen.records import Pair, Scene
@@ -33,8 +33,22 @@ class Question:
 
     @classmethod
     def of(cls, pair: Pair) -> Question:
-        """The question of a stored pair; `truth` is what the task's parser makes of the stored answer."""
-        raise NotImplementedError
+        """The question of a stored pair; `truth` is what the task's parser makes of the stored answer.
+
+        Raises:
+            ValueError: the task is not known, the id is not of it, or the stored answer is not of its form.
+        """
+        from cotgen.tasks import TASKS  # the tasks are built on this module
+
+        task = TASKS.get(pair.task)
+        if task is None:
+            raise ValueError(f"{pair.id}: no task '{pair.task}' is known")
+        options = tuple(pair.options)
+        question = cls(pair.id, pair.task, pair.question, options, pair.answer, (), task.subject(pair.id))
+        truth = task.parse(pair.answer, question)
+        if truth is None:
+            raise ValueError(f"{pair.id}: '{pair.answer}' is no answer of the task '{pair.task}'")
+        return replace(question, truth=truth)
 
 
 class Task(Protocol):
@@ -43,7 +57,8 @@ class Task(Protocol):
     Attributes:
         name: `phase`, `tool_presence` ...
         kinds: kinds of fact without which the task asks nothing.
-        wordings: at least 15; `{subject}` stands for what the question names. Drawn before the answer is known.
+        wordings: at least 15 for each kind of question; `{subject}` stands for what the question names, `{is}` and
+            `{Is}` for the verb that agrees with it. Drawn before the answer is known.
     """
 
     name: str
@@ -58,10 +73,32 @@ class Task(Protocol):
         """
         ...
 
+    def subject(self, pair_id: str) -> tuple[str, ...]:
+        """The terms that a question of this id names, for `Question.subject`.
+
+        Raises:
+            ValueError: the id is not of this task.
+        """
+        ...
+
+    def truth(self, scene: Scene, question: Question) -> tuple[str, ...] | None:
+        """The true answer as terms according to a scene's facts; None where its labels do not answer the question.
+
+        Checks call it, so that a stored answer is compared with the facts and not with itself.
+        """
+        ...
+
     def parse(self, reply: str, question: Question) -> tuple[str, ...] | None:
-        """Terms of an answer text, in ontology order; None where it is not of the task's form. Strict, never raises."""
+        """Terms of an answer text, in ontology order; None where it is not of the task's form. Never raises."""
         ...
 
     def score(self, reply: str, question: Question) -> float:
         """Score of one answer text in 0..1; an unparsable reply scores 0."""
         ...
+
+
+def names_nothing(pair_id: str, *ids: str) -> tuple[str, ...]:
+    """The `Task.subject` of a task with these pair ids, whose questions name no term."""
+    if pair_id not in ids:
+        raise ValueError(f"'{pair_id}' is not {' or '.join(ids)}")
+    return ()

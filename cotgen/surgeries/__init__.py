@@ -1,0 +1,1 @@
+"""Surgeries: which ones are the same, which split each has, what their sources say together, what train teaches."""

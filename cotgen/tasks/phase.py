@@ -1,0 +1,105 @@
+"""Which phase of the operation is shown: asked openly, and as a choice among all seven.
+
+The answer is the answer name of the phase in both; a choice may also be answered by letter. Score: 1 if right, else 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cotgen.draws import rendezvous, shuffled
+from cotgen.ontology import term, terms_of
+from cotgen.records import Scene
+from cotgen.tasks.answers import parse_choice, parse_term
+from cotgen.tasks.base import Question, names_nothing
+
+OPEN_ID, CHOICE_ID = "phase.open", "phase.choice"
+OPEN = (
+    "Which phase of this laparoscopic cholecystectomy is shown?",
+    "Which phase is this?",
+    "What stage has this cholecystectomy reached?",
+    "Given this laparoscopic cholecystectomy image, which surgical phase is being performed?",
+    "Which phase of the operation does this picture belong to?",
+    "Which phase of the cholecystectomy is in progress here?",
+    "Name the phase of the operation.",
+    "Name the surgical phase shown in this image.",
+    "To which phase of the cholecystectomy does this view belong?",
+    "In which phase of the laparoscopic cholecystectomy was this picture taken?",
+    "What is the current phase of this operation?",
+    "Which surgical phase does this laparoscopic view show?",
+    "Which part of the cholecystectomy is under way?",
+    "State the phase of this cholecystectomy.",
+    "In which phase is the operation in this image?",
+    "Identify the phase of the operation in this image.",
+    "Looking at this view, which phase of the cholecystectomy is under way?",
+    "How far has this cholecystectomy come? Name the phase.",
+)
+CHOICE = (
+    "Which of these phases of laparoscopic cholecystectomy is shown?",
+    "Which of the following phases is this?",
+    "Choose the phase of the cholecystectomy that this image shows.",
+    "From the phases listed, choose the one shown here.",
+    "Which option names the phase of this operation?",
+    "Which one of the listed phases does this picture belong to?",
+    "Select the surgical phase that is in progress.",
+    "Which of these phases is under way?",
+    "To which of the following phases does this view belong?",
+    "Of the phases below, which is the current one?",
+    "Pick the phase of this laparoscopic cholecystectomy from the list.",
+    "Which option gives the current phase of the operation?",
+    "Which of the listed stages has this cholecystectomy reached?",
+    "Among the phases below, which one does this image show?",
+    "One of the following phases is shown. Which one?",
+    "Match this view to one of the phases below.",
+    "In which of these phases was this picture taken?",
+    "Which of the surgical phases listed is being performed?",
+)
+
+
+class Phase:
+    """The task `phase` with the pair ids `phase.open` and `phase.choice`."""
+
+    name = "phase"
+    kinds: tuple[str, ...] = ("phase",)
+    wordings: tuple[str, ...] = OPEN + CHOICE
+
+    def questions(self, scenes: Sequence[Scene], seed: int) -> Iterator[tuple[int, Question]]:
+        """Both questions about each frame with one phase. The order of the options is drawn from seed and key."""
+        answers = [item.answer for item in terms_of("phase")]
+        for position, scene in enumerate(scenes):
+            truth = _truth(scene)
+            if truth is None:
+                continue
+            answer = term(truth[0]).answer
+            text = rendezvous(seed, OPEN, scene.key, OPEN_ID)
+            yield position, Question(OPEN_ID, self.name, text, (), answer, truth)
+            text = rendezvous(seed, CHOICE, scene.key, CHOICE_ID)
+            options = tuple(shuffled(seed, answers, scene.key, CHOICE_ID))
+            yield position, Question(CHOICE_ID, self.name, text, options, answer, truth)
+
+    def subject(self, pair_id: str) -> tuple[str, ...]:
+        """The question names no term."""
+        return names_nothing(pair_id, OPEN_ID, CHOICE_ID)
+
+    def truth(self, scene: Scene, question: Question) -> tuple[str, ...] | None:
+        """The phase by the scene's facts; None where there is not just one."""
+        return _truth(scene)
+
+    def parse(self, reply: str, question: Question) -> tuple[str, ...] | None:
+        """The phase that the answer names or, among options, chooses."""
+        found = parse_choice(reply, question.options, "phase") if question.options else parse_term(reply, "phase")
+        return None if found is None else (found,)
+
+    def score(self, reply: str, question: Question) -> float:
+        """1.0 for the right phase, else 0.0."""
+        return float(self.parse(reply, question) == question.truth)
+
+
+def _truth(scene: Scene) -> tuple[str, ...] | None:
+    if not scene.has_field:
+        return None
+    phases = scene.terms("phase")
+    return phases if len(phases) == 1 else None
+
+
+PHASE = Phase()
