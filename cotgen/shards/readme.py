@@ -1,0 +1,147 @@
+"""README.md of a data set: the features and splits that loaders read, and what a person needs to know first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from cotgen.records import SPLITS, Manifest
+
+#: Column -> type, in the order in which the `datasets` WebDataset builder names them. `json` as a type keeps ragged
+#: records as they are; inferred types drop or crash on what the first five samples do not show.
+FEATURES = {"jpg": "image", "json": "json", "__key__": "string", "__url__": "string"}
+#: Licences that the Hub knows by name, as sources state them.
+_HUB_LICENCES = {
+    "cc by 4.0": "cc-by-4.0",
+    "cc by-sa 4.0": "cc-by-sa-4.0",
+    "cc by-nc 4.0": "cc-by-nc-4.0",
+    "cc by-nc-sa 4.0": "cc-by-nc-sa-4.0",
+    "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0",
+    "cc0 1.0": "cc0-1.0",
+}
+
+
+def features_of(manifest: Manifest) -> dict[str, str]:
+    """Column -> type of this folder: without `jpg` where frames are not stored."""
+    return {name: dtype for name, dtype in FEATURES.items() if name != "jpg" or manifest.counts.get("images")}
+
+
+def readme(manifest: Manifest) -> str:
+    """The text of README.md; depends on the manifest alone."""
+    title = " and ".join(source.title for source in manifest.sources) or "surgical video"
+    parts = [
+        f"---\n{yaml.safe_dump(_header(manifest, title), sort_keys=False, allow_unicode=True, width=1000)}---",
+        f"# Three-level chains of thought on {title}",
+        _INTRODUCTION,
+        "## What is in it",
+        _counts_table(manifest),
+        f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
+        "## How to load it",
+        _LOADING,
+        "## What was left out",
+        _left_out(manifest),
+        "## Licence and citation",
+        *(_source(source.model_dump()) for source in manifest.sources),
+        "The chains are generated text. They are for research and no medical advice.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _header(manifest: Manifest, title: str) -> dict[str, Any]:
+    features = [{"name": name, "dtype": dtype} for name, dtype in features_of(manifest).items()]
+    splits = [split for split in SPLITS if any(shard.split == split for shard in manifest.shards)]
+    return {
+        "pretty_name": f"Three-level chains of thought on {title}",
+        **_licence(manifest),
+        "language": ["en"],
+        "task_categories": ["visual-question-answering", "image-text-to-text"],
+        "tags": ["medical", "surgery", "chain-of-thought", "webdataset", "cotgen"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*.tar"} for split in splits],
+            }
+        ],
+        "dataset_info": {"config_name": "default", "features": features},
+    }
+
+
+def _licence(manifest: Manifest) -> dict[str, str]:
+    stated = sorted({source.licence for source in manifest.sources})
+    known = _HUB_LICENCES.get(stated[0].lower()) if len(stated) == 1 else None
+    if known:
+        return {"license": known}
+    return {"license": "other", "license_name": "; ".join(stated) or "unstated"}
+
+
+def _counts_table(manifest: Manifest) -> str:
+    counts: Mapping[str, Any] = manifest.counts
+    by_split: Mapping[str, Mapping[str, int]] = counts.get("pairs_by_split_and_task", {})
+    tasks = sorted({task for row in by_split.values() for task in row})
+    lines = [f"| split | surgeries | frames | pairs | {' | '.join(tasks)} |", "|" + "---|" * (4 + len(tasks))]
+    for split in SPLITS:
+        if split in by_split:
+            frames = counts.get("samples_by_split", {}).get(split, 0)
+            cells = [len(manifest.splits.get(split, [])), frames, sum(by_split[split].values())]
+            cells += [by_split[split].get(task, 0) for task in tasks]
+            lines.append(f"| {split} | {' | '.join(f'{cell:,}' for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def _left_out(manifest: Manifest) -> str:
+    if not manifest.left_out:
+        return "Nothing."
+    lines = []
+    for item in manifest.left_out:
+        examples = f" ({', '.join(item.examples)})" if item.examples else ""
+        lines.append(f"- {item.count:,} {item.what}{'' if item.count == 1 else 's'}: {item.reason}{examples}")
+    return "\n".join(lines).replace("surgerys", "surgeries")
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    frames = "may be shared" if source["share_frames"] else "must not be shared"
+    text = "may be shared" if source["share_text"] else "must not be shared"
+    return (
+        f"**{source['title']}** ({source['homepage']}): {source['licence']}. Under these terms frames {frames}, and "
+        f"text derived from the labels {text}. Cite: {source['citation']}"
+    )
+
+
+_INTRODUCTION = """\
+Questions about single frames of surgical video, each answered by a chain of thought in three levels: what is seen
+(perceptual grounding), what is done to what (relational understanding), what that means for the question (contextual
+reasoning). Each sentence names what it rests on: a label of the frame, a measurement, an earlier sentence, a count
+over the training surgeries, or general knowledge. `cotgen verify` resolves all of it again."""
+
+_LOADING = """\
+With cotgen, by name and by filter, without unpacking:
+
+```python
+import cotgen
+
+ds = cotgen.open(".")
+sample = ds[0]
+print(sample.pairs[0].render("cot")["response"])
+```
+
+With `datasets`, whole or as a stream; the column types come from the head of this file:
+
+```python
+from datasets import load_dataset
+
+ds = load_dataset(".", streaming=True)
+```
+
+With `webdataset`, or with any program that reads tar files (members `KEY.jpg` and `KEY.json`):
+
+```python
+import glob
+import webdataset
+
+ds = webdataset.WebDataset(sorted(glob.glob("data/*.tar")), shardshuffle=False).decode("pil")
+```
+
+`index.parquet` has a row per question with its shard, byte offset, split, task and answer. `sha256sum -c SHA256SUMS`
+tells whether the copy is whole."""

@@ -1,0 +1,84 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cotgen.errors import CotgenError
+from cotgen.records import LeftOut
+from cotgen.shards.manifest import is_sealed, load, load_priors, parse_sums, seal, unseal
+from cotgen.surgeries.priors import Priors
+from tests.shards.samples import Made, write_folder
+
+PRIORS = Priors(source="cholec80", split_table="clean/1", surgeries=["cholec80/01"], tables={})
+
+
+def test_sha256sum_reads_the_sums(folder: Path) -> None:
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=True)
+    listed = {line.partition(":")[0] for line in done.stdout.splitlines()}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert listed == there - {"SHA256SUMS"}
+
+
+def test_seal_then_load_gives_the_manifest_with_the_files(made: Made, folder: Path) -> None:
+    manifest = load(folder)
+    assert set(manifest.files) == {"README.md", "index.parquet"}
+    assert manifest.counts["samples"] == len(made.samples)
+    assert manifest.counts["pairs_by_task"]["phase"] == sum(p.task == "phase" for s in made.samples for p in s.pairs)
+
+
+def test_priors_travel_with_the_folder_and_go_when_there_are_none(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    manifest = load(out)
+    assert set(seal(out, manifest, PRIORS).files) == {"README.md", "index.parquet", "priors.json"}
+    assert load_priors(out) == PRIORS
+    seal(out, manifest)
+    assert load_priors(out) is None
+
+
+def test_an_unsealed_folder_is_not_taken_for_whole(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    unseal(out)
+    assert not is_sealed(out)
+    assert not (out / "SHA256SUMS").exists()
+    with pytest.raises(CotgenError, match="no finished data set"):
+        load(out)
+    unseal(out)
+
+
+def test_damaged_files_give_a_sentence(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    (out / "manifest.json").write_bytes(b"\xff{")
+    (out / "priors.json").write_text("[]")
+    with pytest.raises(CotgenError, match="copy or build the data set again"):
+        load(out)
+    with pytest.raises(CotgenError, match="copy or build the data set again"):
+        load_priors(out)
+    with pytest.raises(CotgenError, match="is not there"):
+        load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("data", [b"", b"abc\n", b"0" * 64 + b"  a", b"0" * 64 + b" *a\n", b"\xff\n"])
+def test_sums_of_another_form_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"line|byte"):
+        parse_sums(data)
+
+
+def test_readme_tells_loaders_the_features_and_people_what_was_left_out(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    left_out = LeftOut(what="surgery", reason="no tool labels", count=2, examples=["cholec80/03", "cholec80/04"])
+    seal(out, load(out).model_copy(update={"left_out": [left_out]}))
+    _, head, body = (out / "README.md").read_text().split("---\n", 2)
+    header = yaml.safe_load(head)
+    assert [feature["name"] for feature in header["dataset_info"]["features"]] == ["jpg", "json", "__key__", "__url__"]
+    assert header["license"] == "cc-by-nc-sa-4.0"
+    assert [item["split"] for item in header["configs"][0]["data_files"]] == ["train", "validation", "test"]
+    assert "- 2 surgeries: no tool labels (cholec80/03, cholec80/04)" in body
+    train = [sample for sample in made.samples if sample.split == "train"]
+    assert f"| train | 2 | {len(train)} | {sum(len(sample.pairs) for sample in train)} |" in body
+
+
+def test_readme_of_a_folder_without_pictures_names_no_picture(made: Made, tmp_path: Path) -> None:
+    out = write_folder(Made(made.samples, dict.fromkeys(made.pictures, b"")), tmp_path / "set")
+    header = yaml.safe_load((out / "README.md").read_text().split("---\n", 2)[1])
+    assert [feature["name"] for feature in header["dataset_info"]["features"]] == ["json", "__key__", "__url__"]
