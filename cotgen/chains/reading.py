@@ -20,7 +20,8 @@ from cotgen.ontology.knowledge import known_sentences
 
 #: Words that point at the picture. "is there to" states what something is for.
 POINTER = re.compile(
-    r"\b(?:in view|(?:this|that|the|present) (?:view|picture|image|frame|scene|moment|instant)|(?:this|that) one|here|visible|"
+    r"\b(?:in view|(?:this|that|the|present) (?:view|picture|image|frame|scene|moment|instant)|(?:this|that) one|here|"
+    r"visible|"
     r"(?:is|are|be|being) (?:clearly )?(?:seen|shown)|(?:it|they|what|that) shows?|"
     r"lies?|at work|in the field of view|(?:is|are) (?:also )?(?:there|present)(?! to\b)|there (?:is|are)|"
     r"(?:is|are) (?:now )?(?:not )?(?:acting|working|retracting|grasping|gripping|holding|keeping|dissecting|coagulating|"

@@ -1,13 +1,13 @@
 """The index: a row per pair, so that a reader can count, filter and seek without opening a shard.
 
-Rows are sorted by shard, offset and the order of the pairs in their sample. The index is joined from one part per
-shard, in a stream, so its size does not decide how much memory a build takes; the bytes do not depend on the number
+Rows are sorted by shard, offset and the order of the pairs in their sample. The index is joined from parts, in a
+stream, so its size does not decide how much memory a build takes; the bytes do not depend on the number
 of threads (row groups are cut by a fixed number of rows).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,37 +62,35 @@ def pair_rows(record: dict[str, Any], shard: str, offset: int) -> list[tuple[Any
     ]
 
 
-class IndexPart:
-    """Collects the rows of one shard, as columns rather than Python values."""
+class IndexBlocks:
+    """Collects the rows of one shard and hands them on as tables, so that a shard of any size takes little memory."""
 
-    def __init__(self) -> None:
-        self._blocks: list[pl.DataFrame] = []
+    def __init__(self, take: Callable[[pl.DataFrame], None]) -> None:
+        self._take = take
         self._rows: list[tuple[Any, ...]] = []
 
     def add(self, rows: list[tuple[Any, ...]]) -> None:
-        """Take the rows of the next sample."""
+        """Take the rows of the next sample. Raises polars' errors for values of other types than the columns'."""
         self._rows += rows
         if len(self._rows) >= _BLOCK:
-            self._close_block()
+            self.close()
 
-    def _close_block(self) -> None:
-        self._blocks.append(pl.DataFrame(self._rows, schema=INDEX_SCHEMA, orient="row"))
-        self._rows = []
+    def close(self) -> None:
+        """Hand on what is left."""
+        if self._rows:
+            self._take(pl.DataFrame(self._rows, schema=INDEX_SCHEMA, orient="row"))
+            self._rows = []
 
-    def table(self) -> pl.DataFrame:
-        """All rows so far, in order."""
-        self._close_block()
-        return pl.concat(self._blocks, rechunk=True)
 
-    def write(self, path: Path) -> None:
-        """Write the part whole or not at all."""
-        temporary = temporary_name(path)
-        try:
-            with writable(path):
-                self.table().write_parquet(temporary, row_group_size=_ROW_GROUP)
-                settle(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+def write_part(table: pl.DataFrame, path: Path) -> None:
+    """Write some rows whole or not at all."""
+    temporary = temporary_name(path)
+    try:
+        with writable(path):
+            table.write_parquet(temporary)
+            settle(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def join_parts(out: Path, parts: Sequence[Path]) -> None:

@@ -20,6 +20,7 @@ from cotgen.records import SPLITS, LeftOut, Manifest, Sample, SourceTerms, Split
 from cotgen.shards.manifest import is_sealed, load_priors, seal
 from cotgen.shards.pack import Entry, pack
 from cotgen.shards.stored import Place, StoredRecords
+from cotgen.surgeries.identity import order_of
 from cotgen.surgeries.priors import Priors
 
 _LISTED = 10
@@ -197,8 +198,8 @@ def _one_priors(left: StoredRecords, right: StoredRecords) -> Priors | None:
 
 
 def _splits(a: Manifest, b: Manifest) -> dict[str, list[str]]:
-    union = {split: sorted({*a.splits.get(split, []), *b.splits.get(split, [])}) for split in SPLITS}
-    return {split: names for split, names in union.items() if split in a.splits or split in b.splits}
+    both = {split: {*a.splits.get(split, []), *b.splits.get(split, [])} for split in SPLITS}
+    return {split: sorted(names, key=order_of) for split, names in both.items() if names}
 
 
 def _left_out(a: Manifest, b: Manifest) -> list[LeftOut]:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pydantic
 
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.records import SPLITS, Record, Shard, Split, canonical_json
 from cotgen.shards.files import remove_temporaries, writable, write_bytes
-from cotgen.shards.index import IndexPart, count_pairs, join_parts, pair_rows, scan_index
+from cotgen.shards.index import IndexBlocks, count_pairs, join_parts, pair_rows, scan_index, write_part
 from cotgen.shards.manifest import unseal
 from cotgen.shards.tar import writing_shard
 
@@ -68,12 +69,19 @@ class PackResult:
 
 
 class Receipt(Record):
-    """What is known of a finished shard; trusted only with the same inputs and files of the same size."""
+    """What is known of a finished shard; trusted only with the same inputs and files of the same size.
+
+    Attributes:
+        inputs: sha256 over all that the shard depends on.
+        shard: what goes into the manifest.
+        images: how many of its samples have a picture.
+        parts: sizes in bytes of its parts of the index.
+    """
 
     inputs: str
     shard: Shard
     images: int
-    part_bytes: int
+    parts: list[int]
 
 
 def shard_count(total_bytes: int, samples: int, wanted: int | None) -> int:
@@ -148,7 +156,7 @@ def pack(
         elif progress:
             progress(len(chosen))
         finished.append(receipt)
-    join_parts(out, [_part(receipts, file) for file, _, _ in planned])
+    join_parts(out, [path for r in finished for path in _parts(receipts, r.shard.file, len(r.parts))])
     counts = {**count_pairs(scan_index(out)), "images": sum(receipt.images for receipt in finished)}
     return PackResult([receipt.shard for receipt in finished], counts, written)
 
@@ -163,26 +171,33 @@ def _write(
     inputs: str,
     progress: Callable[[int], None] | None,
 ) -> Receipt:
-    part = IndexPart()
+    parts: list[int] = []
     pairs = images = 0
+
+    def take(table: pl.DataFrame) -> None:
+        path = _parts(receipts, file, len(parts) + 1)[-1]
+        write_part(table, path)
+        parts.append(path.stat().st_size)
+
+    blocks = IndexBlocks(take)
     with writing_shard(out / file) as writer:
         for entry in chosen:
             json, jpg = read(entry)
             offset = writer.add(entry.key, json, jpg)
             rows = _rows(entry, json, file, offset)
-            part.add(rows)
+            blocks.add(rows)
             pairs += len(rows)
             images += bool(jpg)
             if progress:
                 progress(1)
-    part.write(_part(receipts, file))
+    blocks.close()
     receipt = Receipt(
         inputs=inputs,
         shard=Shard(
             file=file, split=split, sha256=writer.sha256, bytes=writer.position, samples=writer.samples, pairs=pairs
         ),
         images=images,
-        part_bytes=_part(receipts, file).stat().st_size,
+        parts=parts,
     )
     write_bytes(_receipt(receipts, file), receipt.to_json())
     return receipt
@@ -209,8 +224,8 @@ def _receipt(receipts: Path, file: str) -> Path:
     return receipts / f"{Path(file).stem}.json"
 
 
-def _part(receipts: Path, file: str) -> Path:
-    return receipts / f"{Path(file).stem}.parquet"
+def _parts(receipts: Path, file: str, count: int) -> list[Path]:
+    return [receipts / f"{Path(file).stem}.{number:04d}.parquet" for number in range(count)]
 
 
 def _inputs_sha256(fingerprint: str, file: str, chosen: list[Entry]) -> str:
@@ -222,10 +237,12 @@ def _trusted(out: Path, receipts: Path, file: str, inputs: str) -> Receipt | Non
     """The receipt of a shard that need not be written again."""
     try:
         receipt = Receipt.from_json(_receipt(receipts, file).read_bytes())
-        sizes = (out / file).stat().st_size, _part(receipts, file).stat().st_size
+        size = (out / file).stat().st_size
+        parts = [path.stat().st_size for path in _parts(receipts, file, len(receipt.parts))]
     except (OSError, pydantic.ValidationError):
         return None
-    return receipt if receipt.inputs == inputs and sizes == (receipt.shard.bytes, receipt.part_bytes) else None
+    trusted = (receipt.inputs, receipt.shard.file) == (inputs, file)
+    return receipt if trusted and size == receipt.shard.bytes and parts == receipt.parts else None
 
 
 def _clear(out: Path, receipts: Path, wanted: set[str]) -> None:
@@ -240,5 +257,5 @@ def _clear(out: Path, receipts: Path, wanted: set[str]) -> None:
             path.unlink()
     stems = {Path(file).stem for file in wanted}
     for path in [*receipts.glob("*.json"), *receipts.glob("*.parquet")]:
-        if path.stem not in stems:
+        if path.name.partition(".")[0] not in stems:
             path.unlink()

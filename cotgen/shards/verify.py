@@ -32,7 +32,7 @@ from cotgen.resources import shared_folder
 from cotgen.shards.evidence import resolve_evidence
 from cotgen.shards.files import sha256_of
 from cotgen.shards.helpers import in_processes
-from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexPart, count_pairs, pair_rows, scan_index
+from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, pair_rows, scan_index
 from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, parse_sums
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
@@ -109,13 +109,22 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class _Folder:
-    """What the check of a shard needs to know of the whole."""
+    """What the check of a shard needs to know of the whole.
+
+    Attributes:
+        out: the folder.
+        manifest: its manifest.
+        priors: its priors.
+        plan: the split table.
+        rows: shard -> first row and number of rows in the index; empty where the index cannot be used.
+        surgery_split: surgery -> split, by the manifest.
+    """
 
     out: Path
     manifest: Manifest
     priors: Priors | None
     plan: SplitPlan | None
-    index_is_whole: bool
+    rows: dict[str, tuple[int, int]]
     surgery_split: dict[str, str]
 
 
@@ -150,7 +159,7 @@ def verify(out: Path, *, workers: int = 1, progress: Callable[[int], None] | Non
         manifest=manifest,
         priors=_check_priors(out, manifest, report),
         plan=_check_splits(manifest, report),
-        index_is_whole=_check_files(out, manifest, sums, report),
+        rows=_check_index(out, manifest, report) if _check_files(out, manifest, sums, report) else {},
         surgery_split={surgery: split for split, names in manifest.splits.items() for surgery in names},
     )
     images = 0
@@ -167,7 +176,8 @@ def verify(out: Path, *, workers: int = 1, progress: Callable[[int], None] | Non
                 report.add("key", shard.file, f"a key of this shard is in {seen[key]} too", _key_of(out, shard, key))
         if progress:
             progress(1)
-    _check_index(folder, images, report)
+    if folder.rows:
+        _check_counts(folder, images, report)
     return report
 
 
@@ -295,7 +305,8 @@ def _check_shard(folder: _Folder, shard: Shard) -> _ShardReport:
     path = folder.out / shard.file
     keys: list[int] = []
     images = pairs = 0
-    part: IndexPart | None = IndexPart()
+    index = _IndexCheck(folder, shard, report)
+    blocks: IndexBlocks | None = IndexBlocks(index.take) if folder.rows else None
     report.saw("shards")
     try:
         size = path.stat().st_size
@@ -309,15 +320,16 @@ def _check_shard(folder: _Folder, shard: Shard) -> _ShardReport:
             try:
                 rows = pair_rows(orjson.loads(item.json), shard.file, item.offset)
                 pairs += len(rows)
-                if part is not None:
-                    part.add(rows)
+                if blocks is not None:
+                    blocks.add(rows)
             except (ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
-                part = None
+                blocks = None
             for kind, pair, what in _check_sample(folder, shard, item, report):
                 report.add(kind, shard.file, what, item.key, pair)
         _compare(report, shard, len(keys), pairs)
-        if part is not None and folder.index_is_whole:
-            _compare_index(folder, shard, part.table(), report)
+        if blocks is not None:
+            blocks.close()
+            index.close()
     except FileNotFoundError:
         report.add("shard", shard.file, "is not there; copy or build it again")
     except ShardError as error:
@@ -441,41 +453,63 @@ def _key_of(out: Path, shard: Shard, hashed: int) -> str:
     return next((item.key for item in read_shard(out / shard.file) if draw(0, item.key) == hashed), "")
 
 
-def _compare_index(folder: _Folder, shard: Shard, expected: pl.DataFrame, report: VerifyReport) -> None:
-    """The rows of the index for one shard are those that the shard gives."""
-    try:
-        stored = scan_index(folder.out).filter(pl.col("shard") == shard.file).collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        report.add("index", INDEX, f"cannot be read ({type(error).__name__})")
-        return
-    if stored.schema != expected.schema:
-        report.add("index", INDEX, "has other columns than cotgen writes")
-    elif stored.height != expected.height:
-        report.add(
-            "index", INDEX, f"has {stored.height:,} rows for {shard.file}, which holds {expected.height:,} pairs"
-        )
-    elif not stored.equals(expected):
-        for is_row, should in zip(stored.iter_rows(named=True), expected.iter_rows(named=True), strict=True):
-            if is_row != should:
+class _IndexCheck:
+    """Compares the rows that a shard gives with those of the index, as they come."""
+
+    def __init__(self, folder: _Folder, shard: Shard, report: VerifyReport) -> None:
+        self._index = scan_index(folder.out)
+        self._start, self._length = folder.rows.get(shard.file, (0, 0))
+        self._shard = shard
+        self._report = report
+        self._seen = 0
+
+    def take(self, expected: pl.DataFrame) -> None:
+        """The next rows of the shard."""
+        at, self._seen = self._seen, self._seen + expected.height
+        if self._seen > self._length:
+            return
+        try:
+            stored = self._index.slice(self._start + at, expected.height).collect()
+        except pl.exceptions.PolarsError as error:
+            self._report.add("index", INDEX, f"cannot be read ({type(error).__name__})")
+            return
+        if not stored.equals(expected):
+            for is_row, should in zip(stored.iter_rows(named=True), expected.iter_rows(named=True), strict=True):
                 columns = ", ".join(name for name in INDEX_SCHEMA if is_row[name] != should[name])
-                report.add(
-                    "index", INDEX, f"the row differs from {shard.file} in {columns}", should["key"], should["id"]
-                )
+                if columns:
+                    what = f"the row differs from {self._shard.file} in {columns}"
+                    self._report.add("index", INDEX, what, should["key"], should["id"])
+
+    def close(self) -> None:
+        """After the last row."""
+        if self._seen != self._length:
+            what = f"has {self._length:,} rows for {self._shard.file}, which holds {self._seen:,} pairs"
+            self._report.add("index", INDEX, what)
 
 
-def _check_index(folder: _Folder, images: int, report: VerifyReport) -> None:
-    """The index names the shards of the manifest in order, and the counts of the manifest are its counts."""
-    if not folder.index_is_whole:
-        return
+def _check_index(out: Path, manifest: Manifest, report: VerifyReport) -> dict[str, tuple[int, int]]:
+    """The index has the columns and the shards of the manifest, in order. Shard -> first row, number of rows."""
     try:
-        index = scan_index(folder.out)
-        named = index.select(pl.col("shard").rle().struct.field("value")).collect()["value"].to_list()
-        counts: dict[str, Any] = {**count_pairs(index), "images": images}
+        if dict(scan_index(out).collect_schema()) != INDEX_SCHEMA:
+            report.add("index", INDEX, "has other columns than cotgen writes")
+            return {}
+        runs = scan_index(out).select(pl.col("shard").rle()).unnest("shard").select("value", "len").collect().rows()
     except pl.exceptions.PolarsError as error:
         report.add("index", INDEX, f"cannot be read ({type(error).__name__})")
-        return
-    if named != [shard.file for shard in folder.manifest.shards]:
+        return {}
+    if [shard for shard, _ in runs] != [shard.file for shard in manifest.shards]:
         report.add("index", INDEX, "does not list the shards of the manifest, each once and in order")
+    rows: dict[str, tuple[int, int]] = {}
+    start = 0
+    for shard, length in runs:
+        rows[shard] = (start, length)
+        start += length
+    return rows
+
+
+def _check_counts(folder: _Folder, images: int, report: VerifyReport) -> None:
+    """The counts of the manifest are those of the index, which was compared with the shards."""
+    counts: dict[str, Any] = {**count_pairs(scan_index(folder.out)), "images": images}
     for name, count in counts.items():
         if folder.manifest.counts.get(name) != count:
             report.add("counts", MANIFEST, f"states {name} as {folder.manifest.counts.get(name)}, but it is {count}")

@@ -45,7 +45,7 @@ def one_of(items: list[str], n: int) -> str:
 
 
 def present(scene: Scene) -> list[str]:
-    return [id for id in scene.terms("instrument")]
+    return list(scene.terms("instrument"))
 
 
 def absent(scene: Scene) -> list[str]:
@@ -169,7 +169,8 @@ def future(pair: Pair, scene: Scene, n: int) -> Mutant | None:
 @kind
 def hidden_past_or_future(pair: Pair, scene: Scene, n: int) -> Mutant | None:
     texts = ["The dissection still goes on here.", "The duct is not yet in view.", "The work continues here.",
-             "The field has already been cleared.", "The gallbladder remains to be removed.", "The cut has just begun."]  # fmt: skip
+             "The field has already been cleared.", "The gallbladder remains to be removed.",
+             "The cut has just begun."]  # fmt: skip
     return with_sentence(pair, 1 + n % 3, one_of(texts, n)), scene
 
 
@@ -250,7 +251,8 @@ def completeness(pair: Pair, scene: Scene, n: int) -> Mutant | None:
 @kind
 def kinds_counted_as_instances(pair: Pair, scene: Scene, n: int) -> Mutant | None:
     texts = ["Two instruments are visible.", "Three tools are in view.", "Two graspers are in view.",
-             "A second grasper is in view.", "Both instruments are in view.", "There is one instrument in view."]  # fmt: skip
+             "A second grasper is in view.", "Both instruments are in view.",
+             "There is one instrument in view."]  # fmt: skip
     return with_sentence(pair, 1 + 2 * (n % 2), one_of(texts, n // 2)), scene
 
 
