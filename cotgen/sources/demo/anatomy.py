@@ -92,17 +92,39 @@ class Anatomy:
             self._lobe(canvas, -0.50, -0.10, 0.34, 0.48, "left lobe")
             rim = self._blob(canvas, 0.02, -0.06, 0.245, 0.335, 0.10, "bed")
             canvas.paint(
-                rim, _PERITONEUM, bulge=0.02, bumps=0.03, cell=0.05, mottle=0.4, gloss=0.6, name="rim", shadow=0.15, soft=0.012
+                rim,
+                _PERITONEUM,
+                bulge=0.02,
+                bumps=0.03,
+                cell=0.05,
+                mottle=0.4,
+                gloss=0.6,
+                name="rim",
+                shadow=0.15,
+                soft=0.012,
             )
             raw = self._blob(canvas, 0.02, -0.06, 0.215, 0.305, 0.10, "bed")
             canvas.paint(
-                raw, (100, 30, 24), bulge=-0.04, bumps=0.04, cell=0.06, mottle=0.5, gloss=0.8, name="raw", shadow=0, soft=0.010
+                raw,
+                (100, 30, 24),
+                bulge=-0.04,
+                bumps=0.04,
+                cell=0.06,
+                mottle=0.5,
+                gloss=0.8,
+                name="raw",
+                shadow=0,
+                soft=0.010,
             )
             self._lobe(canvas, 0.55, -0.22, 0.34, 0.42, "lobe")
             self._fat(canvas, 0.08, 0.58, 0.85, 0.24, "omentum")
             # The stumps below the bed, with the clips that stay.
-            self._tube(canvas, [(0.04, 0.26), (0.09, 0.33), (0.20, 0.46)], [0.028, 0.032, 0.036], self._duct_colour, "duct")
-            self._tube(canvas, [(0.20, 0.20), (0.28, 0.23), (0.46, 0.24)], [0.018, 0.020, 0.022], _ARTERY_RED, "artery")
+            self._tube(
+                canvas, [(0.04, 0.26), (0.09, 0.33), (0.20, 0.46)], [0.028, 0.032, 0.036], self._duct_colour, "duct"
+            )
+            self._tube(
+                canvas, [(0.20, 0.20), (0.28, 0.23), (0.46, 0.24)], [0.018, 0.020, 0.022], _ARTERY_RED, "artery"
+            )
             self._clip(canvas, 0.060, 0.290, 0.95)
             self._clip(canvas, 0.090, 0.330, 0.90)
             self._clip(canvas, 0.235, 0.215, 0.35)
@@ -151,15 +173,32 @@ class Anatomy:
         elif stage == "empty bed":
             pool = self._blob(canvas, -0.10, 0.30, 0.28, 0.085, 0.14, "pool")
             canvas.paint(
-                pool, _BLOOD, bulge=0.012, bumps=0.012, cell=0.12, mottle=0.12, gloss=1.0, name="pool", shadow=0.2, alpha=0.9,
+                pool,
+                _BLOOD,
+                bulge=0.012,
+                bumps=0.012,
+                cell=0.12,
+                mottle=0.12,
+                gloss=1.0,
+                shadow=0.2,
+                alpha=0.9,
                 soft=0.004,
-            )  # fmt: skip
+                name="pool",
+            )
 
     def _port(self) -> Canvas:
         """The abdominal wall from inside, with the port through which the bag leaves."""
         canvas = Canvas(self.size, self.look)
         canvas.paint(
-            canvas.whole(), self.look.wall, bulge=0, bumps=0.10, cell=0.5, mottle=0.22, gloss=0.35, name="inner wall", vessels=16
+            canvas.whole(),
+            self.look.wall,
+            bulge=0,
+            bumps=0.10,
+            cell=0.5,
+            mottle=0.22,
+            gloss=0.35,
+            name="inner wall",
+            vessels=16,
         )
         self._lobe(canvas, -0.20, 0.66, 0.95, 0.30, "low liver")
         self._fat(canvas, 0.55, 0.52, 0.40, 0.20, "low fat")
@@ -175,7 +214,9 @@ class Anatomy:
 
     @property
     def _duct_colour(self) -> RGB:
-        red, green, blue = (round(0.4 * g + 0.6 * p) for g, p in zip(self.look.gallbladder, (216, 204, 160), strict=True))
+        red, green, blue = (
+            round(0.4 * g + 0.6 * p) for g, p in zip(self.look.gallbladder, (216, 204, 160), strict=True)
+        )
         return (red, green, blue)
 
     def _blob(self, canvas: Canvas, x: float, y: float, rx: float, ry: float, rough: float, name: str) -> Image.Image:
@@ -229,14 +270,26 @@ class Anatomy:
         for n in range(5):
             y = -0.25 + 0.11 * n
             reach = self.look.between(0.14, 0.32, "strand", str(n))
-            points = [(-0.05, y), (-0.05 - reach / 2, y + 0.06), (-0.05 - reach, y + self.look.between(0.05, 0.2, "end", str(n)))]
+            points = [
+                (-0.05, y),
+                (-0.05 - reach / 2, y + 0.06),
+                (-0.05 - reach, y + self.look.between(0.05, 0.2, "end", str(n))),
+            ]
             self._tube(
-                canvas, points, [0.030, 0.012, 0.003], _PERITONEUM, f"strand{n}", alpha=0.42, soft=0.006, shadow=0.1, gloss=1.0
+                canvas,
+                points,
+                [0.030, 0.012, 0.003],
+                _PERITONEUM,
+                f"strand{n}",
+                alpha=0.42,
+                soft=0.006,
+                shadow=0.1,
+                gloss=1.0,
             )
 
     def _gallbladder(self, canvas: Canvas, points: list[Point], radii: list[float]) -> None:
         look = self.look
-        mask = canvas.tube([look.place(*p) for p in points], [r * look.zoom for r in radii])
+        mask = canvas.tube([look.place(*p) for p in points], [r * look.zoom * look.plump for r in radii])
         canvas.paint(
             mask,
             look.gallbladder,
@@ -253,7 +306,7 @@ class Anatomy:
     def _clip(self, canvas: Canvas, x: float, y: float, angle: float) -> None:
         """A closed clip across a tube that runs at `angle`."""
         c, s = math.cos(angle), math.sin(angle)
-        ends = [(x - s * 0.045, y + c * 0.045), (x, y), (x + s * 0.045, y - c * 0.045)]
+        ends = [(x - s * 0.040, y + c * 0.040), (x, y), (x + s * 0.040, y - c * 0.040)]
         settings = {"gloss": 1.0, "mottle": 0.0, "bumps": 0.0, "bulge": 0.02, "behind": False}
         self._tube(canvas, ends, [0.011, 0.012, 0.011], self.look.clip, "clip", **settings)
 

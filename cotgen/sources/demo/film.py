@@ -1,7 +1,7 @@
 """The film of one look-alike surgery: what its course says, drawn.
 
-At frame 25*s exactly the instruments that the tool file names for second s have their tips in the lit field, and no
-others; in between they slide in and out. Five pictures a second are drawn and each is shown for five frames.
+At frame 25*s exactly the kinds of instrument that the tool file names for second s have their tips in the lit field,
+and no others; in between they slide in and out. Five pictures a second are drawn and each is shown for five frames.
 """
 
 from __future__ import annotations
@@ -30,26 +30,38 @@ _AWAY = 1.5
 #: How near to the border of the field, or of the picture, a tip may come.
 _BORDER = 0.13
 
-#: Where the tip of each tool works, phase by phase, in the usual anatomy; a place for each drawn variant.
-_GRASPER: dict[int, tuple[Point, ...]] = {
-    0: ((0.02, 0.02), (-0.10, 0.10), (0.00, -0.06)),
-    1: ((-0.16, -0.12), (-0.12, 0.00), (-0.20, -0.22)),
-    2: ((-0.16, -0.12), (-0.13, -0.02), (-0.20, -0.20)),
-    3: ((-0.20, -0.20), (-0.25, -0.14), (-0.16, -0.26)),
-    4: ((-0.17, 0.10), (-0.21, 0.14), (-0.12, 0.16)),
-    5: ((-0.24, -0.10), (-0.28, -0.02), (-0.22, 0.08)),
-    6: ((-0.12, -0.06), (-0.16, 0.02), (-0.10, 0.06)),
+#: Where a grasper holds in each stage, in the usual anatomy; one of these places in each stretch.
+_GRASPER: dict[str, tuple[Point, ...]] = {
+    "overview": ((0.01, 0.06), (0.03, 0.13), (-0.01, 0.00)),
+    "covered triangle": ((-0.07, -0.14), (-0.04, -0.02), (-0.09, -0.22)),
+    "open triangle": ((-0.07, -0.14), (-0.04, -0.02), (-0.09, -0.22)),
+    "free duct": ((-0.07, -0.14), (-0.04, -0.04), (-0.09, -0.20)),
+    "clipped duct": ((-0.07, -0.14), (-0.04, -0.04), (-0.09, -0.20)),
+    "clipped artery": ((-0.07, -0.14), (-0.04, -0.04), (-0.09, -0.20)),
+    "cut": ((-0.07, -0.14), (-0.04, -0.04), (-0.09, -0.20)),
+    "half on the bed": ((-0.09, -0.02), (-0.08, -0.10), (-0.11, -0.18)),
+    "nearly off the bed": ((-0.22, -0.18), (-0.20, -0.22), (-0.24, -0.14)),
+    "gallbladder off": ((-0.18, 0.20), (-0.20, 0.15), (-0.14, 0.22)),
+    "gallbladder in the bag": ((-0.14, 0.07), (-0.15, 0.09), (-0.13, 0.05)),
+    "empty bed": ((-0.24, -0.10), (-0.28, -0.02), (-0.22, 0.08)),
+    "port": ((-0.12, -0.02), (-0.16, 0.04), (-0.10, 0.08)),
 }
+#: Where the tool in the other hand works in each phase.
 _WORKING: dict[int, tuple[Point, ...]] = {
     0: ((0.14, 0.12), (0.20, 0.18), (0.10, 0.20)),
     1: ((0.10, 0.12), (0.14, 0.06), (0.07, 0.18)),
-    2: ((0.04, 0.22), (0.09, 0.15), (0.16, 0.08)),
+    2: ((0.04, 0.22), (0.08, 0.15), (0.13, 0.06)),
     3: ((0.05, -0.02), (0.02, -0.12), (0.08, 0.08)),
     4: ((0.20, 0.05), (0.22, 0.12), (0.18, 0.10)),
     5: ((0.05, 0.00), (0.10, 0.10), (0.08, -0.10)),
     6: ((0.16, 0.05), (0.20, 0.10), (0.12, 0.12)),
 }
+#: Scissors work between the clips on the duct, so that no clip seems to lie between their blades.
+_CUTTING: tuple[Point, ...] = ((0.020, 0.195), (0.025, 0.205), (0.015, 0.190))
+#: The middle of the bag's rim; no bag is seen before packaging.
 _BAG: dict[int, Point] = {4: (0.00, 0.06), 5: (-0.04, 0.12), 6: (PORT[0] - 0.06, PORT[1] + 0.22)}
+#: From there to where a grasper holds the rim, in picture heights: the bag is not turned with the anatomy.
+_RIM: Point = (-0.13, 0.015)
 
 
 class Film:
@@ -151,7 +163,7 @@ class Film:
         reach = self._reach("Grasper", second, step)
         if reach <= 0:
             return
-        x, y = self._inside(*self.look.place(0.02 + 0.02 * math.sin(time * 0.7), -0.30))
+        x, y = self._inside(*self.look.place(0.02 * math.sin(time * 0.7), -0.22))
         angle = -1.35 + self.look.between(-0.3, 0.3, "second grasper", str(start)) + 0.05 * math.sin(time * 0.9)
         away = _AWAY * (1 - reach)
         self._put(scene, self._sprite("Grasper", 0), (x + away * math.cos(angle), y + away * math.sin(angle)), angle)
@@ -176,8 +188,15 @@ class Film:
         if tool == "SpecimenBag":
             x, y = look.place(*_BAG.get(phase, _BAG[5]))
             return self._inside(x + 0.02 * u, y + 0.012 * v), 0.06 * v
-        table = _GRASPER if tool == "Grasper" else _WORKING
-        places = table[phase]
+        if tool == "Scissors" and phase == 2:
+            places = _CUTTING
+        elif tool != "Grasper":
+            places = _WORKING[phase]
+        elif "SpecimenBag" in self.course.tools[second]:
+            (x, y), angle = self._pose("SpecimenBag", second, time)
+            return (x + _RIM[0], y + _RIM[1]), math.pi - 0.15 + angle
+        else:
+            places = _GRASPER[self._stages[second]]
         x, y = look.place(*places[draw(look.seed, look.key, tool, start, "place") % len(places)])
         tip = self._inside(x + 0.030 * u, y + 0.024 * v)
         swing = look.between(-0.18, 0.18, tool, start, "swing") + 0.06 * v

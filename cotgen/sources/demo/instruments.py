@@ -69,7 +69,9 @@ class _Pen:
         self, line: Sequence[tuple[float, ...]], sides: Sequence[Point], low: float, high: float, colour: RGB
     ) -> None:
         upper = [self.at(x + nx * r * low, y + ny * r * low) for (x, y, r), (nx, ny) in zip(line, sides, strict=True)]
-        lower = [self.at(x + nx * r * high, y + ny * r * high) for (x, y, r), (nx, ny) in zip(line, sides, strict=True)]
+        lower = [
+            self.at(x + nx * r * high, y + ny * r * high) for (x, y, r), (nx, ny) in zip(line, sides, strict=True)
+        ]
         self.draw.polygon([*upper, *reversed(lower)], fill=(*colour, 255))
 
     def plate(self, points: Sequence[Point], colour: RGB, *, edge: RGB | None = None, width: float = 0.006) -> None:
@@ -116,7 +118,9 @@ def _shaft(pen: _Pen, colour: RGB, start: float, radius: float = 0.044) -> None:
     pen.tube([(start, 0), (0.6, 0), (1.35, 0)], [radius, radius * 1.45, radius * 2.1], colour, shine=0.35)
 
 
-def _jaw(length: float, width: float, tip: float, side: int, turn: float, root: float) -> Callable[[float, float], Point]:
+def _jaw(
+    length: float, width: float, tip: float, side: int, turn: float, root: float
+) -> Callable[[float, float], Point]:
     """Maps a point along and across a jaw that is hinged at x = `root` to the plane."""
     c, s = math.cos(turn), math.sin(turn) * side
 
@@ -318,6 +322,8 @@ def place(sprite: Sprite, onto: Image.Image, x: float, y: float, angle: float) -
     # Pixel of the part of the picture -> pixel of the sprite.
     dx, dy = left - x, top - y
     matrix = (c, s, c * dx + s * dy + tx, -s, c, -s * dx + c * dy + ty)
-    part = sprite.image.transform((right - left, bottom - top), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    part = sprite.image.transform(
+        (right - left, bottom - top), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
     shown = part.convert("RGBA")
     onto.paste(shown, (left, top), shown)

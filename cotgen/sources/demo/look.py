@@ -46,6 +46,7 @@ class Look:
         zoom: how much larger it is than usual.
         shift_x: how far it lies to the right.
         shift_y: how far it lies below.
+        plump: how much wider the gallbladder is than usual.
     """
 
     key: str
@@ -68,6 +69,7 @@ class Look:
     zoom: float
     shift_x: float
     shift_y: float
+    plump: float
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the usual anatomy lies in this surgery."""
@@ -124,8 +126,9 @@ def look_of(course: Course, seed: int) -> Look:
         light=(min(1.0, power * (1 + warmth)), power, min(1.0, power * (1 - warmth))),
         light_x=between(-0.12, 0.12, "light_x"),
         light_y=between(-0.10, 0.10, "light_y"),
-        turn=between(-0.28, 0.28, "turn"),
-        zoom=between(0.92, 1.12, "zoom"),
-        shift_x=between(-0.05, 0.05, "shift_x"),
-        shift_y=between(-0.03, 0.03, "shift_y"),
+        turn=between(-0.42, 0.42, "turn"),
+        zoom=between(0.86, 1.16, "zoom"),
+        shift_x=between(-0.08, 0.08, "shift_x"),
+        shift_y=between(-0.05, 0.04, "shift_y"),
+        plump=between(0.78, 1.22, "plump"),
     )

@@ -8,11 +8,14 @@ surgeries or workers there are; those of a video also on the build of ffmpeg.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,19 @@ from cotgen.sources.demo.film import PICTURES, film
 DEMO_VERSION = 1
 
 _RECORD = ".cotgen-demo.json"
+_ADVICE = "Name another folder for the demo."
+_NAME = re.compile(r"videos/video\d\d\.mp4|(phase|tool)_annotations/video\d\d-\1\.txt")
 _FOLDERS = ("phase_annotations", "tool_annotations", "videos")
-#: Pictures are held for several frames, so even a fast preset leaves small files.
-_ENCODING: dict[str, str | int] = {"preset": "veryfast", "bf": 3, "crf": 24, "g": 250, "movflags": "+faststart"}
+#: Little processor time; pictures are held for several frames, so the files stay small all the same. B-frames and a
+#: long distance between key frames as in the real videos.
+_ENCODING: dict[str, str | int] = {
+    "preset": "ultrafast",
+    "x264-params": "cabac=1",
+    "bf": 3,
+    "crf": 24,
+    "g": 250,
+    "movflags": "+faststart",
+}
 
 
 def make_demo(
@@ -46,6 +59,8 @@ def make_demo(
 ) -> None:
     """Write a look-alike of a data set below `folder`, or do nothing where the same one is already complete.
 
+    What the demo wrote there before with other settings is replaced.
+
     Args:
         folder: made if missing; the look-alike goes into `folder/cholec80`.
         source: the data set to imitate; only `cholec80` so far.
@@ -54,7 +69,7 @@ def make_demo(
         seconds: mean length of a surgery.
         size: width and height of the pictures; one surgery has larger ones.
         workers: surgeries rendered at once; by default one for each processor. Changes no byte.
-        progress: called with seconds of video written so far and in all.
+        progress: called with seconds of video written so far and in all, by one thread at a time.
 
     Raises:
         CotgenError: a setting is out of range, `folder` holds files that the demo did not write, or ffmpeg failed.
@@ -70,7 +85,10 @@ def write_annotations(
     seed: int = 0,
     seconds: int = 60,
 ) -> None:
-    """Write the annotation files of `make_demo` with the same settings, and no video; see there."""
+    """Write the annotation files of `make_demo` with the same settings, and no video; see there.
+
+    What the demo wrote into `folder` before with other settings, videos included, is replaced.
+    """
     _make(folder, source, surgeries, seed, seconds, (854, 480), None, None, videos=False)
 
 
@@ -101,19 +119,28 @@ def _make(
     texts |= {f"tool_annotations/video{c.number:02d}-tool.txt": tool_text(c) for c in plan}
     films = {f"videos/video{c.number:02d}.mp4": c for c in plan} if videos else {}
     root = folder / source
-    record = _open_record(folder, root)
-    if record.get("settings") == settings and record["complete"]:
-        return
-    for name in record.get("files", {}):
-        if name not in texts and name not in films:
-            (root / name).unlink(missing_ok=True)
-    _save_record(root, settings, dict.fromkeys([*texts, *films], ""), complete=False)
-    for name in _FOLDERS if videos else _FOLDERS[:2]:
-        (root / name).mkdir(exist_ok=True)
-    for name, text in texts.items():
-        _write(root / name, text.encode())
-    _write_films(root, films, seed, workers, progress)
-    _save_record(root, settings, {name: _sha256(root / name) for name in [*texts, *films]}, complete=True)
+    try:
+        _refuse_downloads(folder, root)
+        root.mkdir(parents=True, exist_ok=True)
+        with _held(root):
+            record = _open_record(root)
+            if record.get("settings") == settings and record["complete"]:
+                return
+            for name in record.get("files", {}):
+                if name not in texts and name not in films:
+                    (root / name).unlink(missing_ok=True)
+            _save_record(root, settings, dict.fromkeys([*texts, *films], ""), complete=False)
+            for name in _FOLDERS if videos else _FOLDERS[:2]:
+                (root / name).mkdir(exist_ok=True)
+            for name, text in texts.items():
+                _write(root / name, text.encode())
+            _write_films(root, films, seed, workers, progress)
+            _save_record(root, settings, {name: _sha256(root / name) for name in [*texts, *films]}, complete=True)
+    except OSError as error:
+        raise CotgenError(
+            f"The demo could not be written to {folder}: {error.strerror or error}. "
+            "Make room or name a folder that you may write to, then run it again."
+        ) from error
 
 
 def _write_films(
@@ -149,7 +176,7 @@ def _write_films(
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = [pool.submit(one, name, course) for name, course in films.items()]
         try:
-            for job in jobs:
+            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                 job.result()
         except BaseException:
             stop.set()
@@ -157,32 +184,48 @@ def _write_films(
             raise
 
 
-def _open_record(folder: Path, root: Path) -> dict[str, Any]:
+def _refuse_downloads(folder: Path, root: Path) -> None:
+    """Raise a CotgenError where the folder itself, or a folder in it with another case, looks like a download."""
+    for path in (folder, root):
+        if path.exists() and not path.is_dir():
+            raise CotgenError(f"{path} is a file. {_ADVICE}")
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.name.lower() in _FOLDERS:
+            raise CotgenError(f"{folder} holds {entry.name}, so it looks like a download itself. {_ADVICE}")
+        if entry.name.lower() == root.name and entry.name != root.name:
+            raise CotgenError(f"{folder} holds {entry.name}, which looks like a real download. {_ADVICE}")
+
+
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Hold the folder, so that no other demo takes away what this one is writing; gone with the process."""
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CotgenError(f"Another demo is being written to {root}; wait until it is done.") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _open_record(root: Path) -> dict[str, Any]:
     """What the demo wrote here before, `complete` only where each file is as it was written.
 
     Raises:
         CotgenError: there are files that the demo did not write, or changed ones.
     """
-    advice = "Name another folder for the demo."
-    if folder.exists() and not folder.is_dir():
-        raise CotgenError(f"{folder} is a file. {advice}")
-    if not folder.is_dir():
-        return {"complete": False}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.lower() in _FOLDERS:
-            raise CotgenError(f"{folder} holds {entry.name}, so it looks like a download itself. {advice}")
-        if entry.name.lower() == root.name and entry.name != root.name:
-            raise CotgenError(f"{folder} holds {entry.name}, which looks like a real download. {advice}")
-    if root.exists() and not root.is_dir():
-        raise CotgenError(f"{root} is a file. {advice}")
-    if not root.is_dir():
-        return {"complete": False}
     record: dict[str, Any] = {"complete": False}
     if (root / _RECORD).is_file():
         try:
             record = orjson.loads((root / _RECORD).read_bytes())
-        except orjson.JSONDecodeError as error:
-            raise CotgenError(f"{root / _RECORD} is damaged; remove {root} and make the demo again.") from error
+            # Files that the record names may be removed, so only names that the demo gives count.
+            sound = all(_NAME.fullmatch(name) for name in record["files"]) and record["complete"] in (True, False)
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            sound = False
+        if not sound:
+            raise CotgenError(f"{root / _RECORD} is damaged; remove {root} and make the demo again.")
     files = record.get("files", {})
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
@@ -191,7 +234,9 @@ def _open_record(folder: Path, root: Path) -> dict[str, Any]:
         if path.name.startswith(".") and ".part" in path.name:
             path.unlink(missing_ok=True)
         elif name not in files:
-            raise CotgenError(f"{root} holds {name}, which the demo did not write: it may be a real download. {advice}")
+            raise CotgenError(
+                f"{root} holds {name}, which the demo did not write: it may be a real download. {_ADVICE}"
+            )
         elif files[name] and files[name] != _sha256(path):
             raise CotgenError(f"{path} was changed since the demo wrote it; remove {root} to make the demo again.")
     if not all((root / name).is_file() for name in files):
@@ -200,7 +245,6 @@ def _open_record(folder: Path, root: Path) -> dict[str, Any]:
 
 
 def _save_record(root: Path, settings: dict[str, Any], files: dict[str, str], *, complete: bool) -> None:
-    root.mkdir(parents=True, exist_ok=True)
     record = {"settings": settings, "files": files, "complete": complete}
     _write(root / _RECORD, orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ class Canvas:
         mask, draw_on = self._mask()
         line = smooth([(*point, radius) for point, radius in zip(points, radii, strict=True)])
         factor = self.scale * _FINER
-        for (x0, y0, r0), (x1, y1, r1) in zip(line, line[1:], strict=False):
+        for (x0, y0, r0), (x1, y1, r1) in pairwise(line):
             (px, py), (qx, qy) = self.pixel(x0, y0), self.pixel(x1, y1)
             px, py, qx, qy = (value * _FINER for value in (px, py, qx, qy))
             length = math.hypot(qx - px, qy - py) or 1.0
@@ -79,7 +80,9 @@ class Canvas:
         draw_on.ellipse((px * _FINER - a, py * _FINER - a, px * _FINER + a, py * _FINER + a), fill=255)
         return mask.reduce(_FINER)
 
-    def blob(self, x: float, y: float, rx: float, ry: float, rough: float, name: str, turn: float = 0.0) -> Image.Image:
+    def blob(
+        self, x: float, y: float, rx: float, ry: float, rough: float, name: str, turn: float = 0.0
+    ) -> Image.Image:
         """The mask of an ellipse with a wavy border; `rough` is the share by which its radius varies."""
         waves = [
             (n, self.look.between(-rough, rough, name, f"a{n}") / n, self.look.between(0, math.tau, name, f"p{n}"))
@@ -120,8 +123,10 @@ class Canvas:
         for octave in range(octaves):
             share = 0.5**octave
             size = cell * self.scale * share
-            if size < 1.5:
+            if size < 1.5 and octave:
+                # Finer than the picture.
                 break
+            size = max(size, 1.5)
             columns, rows = math.ceil(self.width / size) + 3, math.ceil(self.height / size) + 3
             raw = random_bytes(self.look.seed, columns * rows, self.look.key, name, str(octave))
             grid = Image.frombytes("L", (columns, rows), raw).convert("F")
@@ -189,10 +194,14 @@ class Canvas:
         if bulge:
             height = height + self._dome(part, bulge)
         shade, shine = _lit(height * np.float32(self.scale))
-        variation = 1 + (noise - np.float32(0.5)) * np.float32(2 * mottle) + (fine - np.float32(0.5)) * np.float32(mottle)
+        variation = (
+            1 + (noise - np.float32(0.5)) * np.float32(2 * mottle) + (fine - np.float32(0.5)) * np.float32(mottle)
+        )
         surface = variation[..., None] * np.asarray(colour, np.float32)
         if vessels:
-            lines = np.asarray(self._vessels(mask, vessels, name).crop(window), np.float32)[..., None] / np.float32(255)
+            lines = np.asarray(self._vessels(mask, vessels, name).crop(window), np.float32)[..., None] / np.float32(
+                255
+            )
             surface = surface * (1 - lines) + np.asarray(vessel_colour, np.float32) * lines
         surface = surface * shade[..., None] + (shine * np.float32(255 * gloss))[..., None]
         cover = np.asarray(part, np.float32)[..., None] * np.float32(alpha / 255)
@@ -214,7 +223,9 @@ class Canvas:
             return
         left, top, right, bottom = self._padded(bounds, 3 * soft)
         blurred = moved.crop((left, top, right, bottom)).filter(ImageFilter.GaussianBlur(soft * self.scale))
-        self.pixels[top:bottom, left:right] *= 1 - np.asarray(blurred, np.float32)[..., None] * np.float32(strength / 255)
+        self.pixels[top:bottom, left:right] *= 1 - np.asarray(blurred, np.float32)[..., None] * np.float32(
+            strength / 255
+        )
 
     def _dome(self, part: Image.Image, bulge: float) -> Floats:
         # Blurs of a mask at several widths add up to a cheap dome: steep at the border, flat in the middle. They are
@@ -267,7 +278,8 @@ def smooth(points: Sequence[tuple[float, ...]], steps: int = 10) -> list[tuple[f
             t = step / steps
             curve.append(
                 tuple(
-                    0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
+                    0.5
+                    * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
                     for a, b, c, d in zip(before, start, end, after, strict=True)
                 )
             )
@@ -287,7 +299,7 @@ def _lit(height: Floats) -> tuple[Floats, Floats]:
     norm = 1 / np.sqrt(down * down + right * right + np.float32(1))
     # The light sits a little above and left of the camera.
     facing = np.maximum((right * np.float32(0.34) + down * np.float32(0.42) + np.float32(0.84)) * norm, 0)
-    shade = np.float32(0.30) + np.float32(0.78) * facing
+    shade = np.float32(0.36) + np.float32(0.90) * facing
     half = np.maximum((right * np.float32(0.177) + down * np.float32(0.219) + np.float32(0.959)) * norm, 0)
     shine = half
     for _ in range(6):
