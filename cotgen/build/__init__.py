@@ -1,0 +1,1 @@
+"""Building: plan, facts, frames, chains, pack. Everything here is started by `cotgen.build.run.build`."""

@@ -1,0 +1,260 @@
+"""BuildConfig: everything a build can be told, from a YAML file and the command line, which wins.
+
+Two builds with the same `effective` configuration, the same input and the same version of cotgen have the same bytes;
+so it holds no path, no host and nothing that only decides how fast or where the work is done.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cotgen.errors import CotgenError
+from cotgen.records import canonical_json
+
+_SURGERY = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?$")
+_SAMPLE = re.compile(r"^changes:([1-9][0-9]*)$")
+
+
+class BuildConfig(BaseModel):
+    """What to build, from what, and where to.
+
+    Attributes:
+        source: name of the data set, `cholec80`.
+        root: where it lies: `DIR` or `NAME=DIR`, any number.
+        out: the folder that can be published.
+        work: the folder of what builds share; default `$COTGEN_WORK`, then `OUT.work` beside OUT.
+        fps: frames asked about a second, a number or a fraction such as `1/5`.
+        tasks: names of tasks; empty for every applicable one.
+        split: split tables, `clean/1` or `cholec80=camma_40_8_32`.
+        seed: of every draw.
+        workers: processes; 0 for one per processor.
+        shards: number per split; 0 for the power of two nearest to its bytes / 500 MB.
+        frames: `embed` stores pictures, `reference` only their hashes, `none` decodes nothing.
+        surgeries: `1-5`, `73` or `cholec80/73`; empty for all.
+        limit: at most so many frames, spread evenly; 0 for all.
+        sample: `all` frames at `fps`, or `changes:10` for each change of labels and every 10th second.
+        max_side: longest side of stored pictures in pixels; 0 to keep their size.
+        exclude: a file of surgeries and sample keys that must never be in.
+        priors: `auto` counts them over the train surgeries of the root; `none`; or a file of `cotgen priors`.
+        quality: of the JPEG, 1 to 95.
+        replace: whether OUT may hold a build of another configuration, which is then replaced.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    root: tuple[str, ...] = ()
+    out: Path | None = None
+    work: Path | None = None
+    fps: str = "1"
+    tasks: tuple[str, ...] = ()
+    split: tuple[str, ...] = ("clean/1",)
+    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=1024)
+    shards: int = Field(default=0, ge=0, le=100_000)
+    frames: Literal["embed", "reference", "none"] = "embed"
+    surgeries: tuple[str, ...] = ()
+    limit: int = Field(default=0, ge=0)
+    sample: str = "all"
+    max_side: int = Field(default=0, ge=0)
+    exclude: Path | None = None
+    priors: str = "auto"
+    quality: int = Field(default=90, ge=1, le=95)
+    replace: bool = False
+
+    @field_validator("root", "tasks", "split", "surgeries", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        items = [value] if isinstance(value, str | int) else value
+        return [str(item) for item in items] if isinstance(items, list | tuple) else items
+
+    @field_validator("tasks", "surgeries")
+    @classmethod
+    def _commas(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(part.strip() for item in value for part in item.split(",") if part.strip())
+
+    @field_validator("fps", mode="before")
+    @classmethod
+    def _fraction(cls, value: Any) -> str:
+        try:
+            number = Fraction(str(value).strip())
+        except (ValueError, ZeroDivisionError):
+            number = Fraction(0)
+        if number <= 0:
+            raise ValueError(f"'{value}' is no rate; give frames a second as 1, 0.2 or 1/5")
+        return str(number)
+
+    @field_validator("sample")
+    @classmethod
+    def _sampling(cls, value: str) -> str:
+        if value != "all" and not _SAMPLE.match(value):
+            raise ValueError(f"'{value}' is no way to choose frames; give all or changes:SECONDS, e.g. changes:10")
+        return value
+
+    @field_validator("surgeries")
+    @classmethod
+    def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            match = _SURGERY.match(item)
+            if not match or (match["last"] and int(match["last"]) < int(match["first"])):
+                raise ValueError(f"'{item}' names no surgery; write 73, 1-5 or cholec80/73, separated by commas")
+        return value
+
+    def __str__(self) -> str:
+        return f"build of {self.source}"
+
+    @property
+    def rate(self) -> Fraction:
+        """`fps` as a number."""
+        return Fraction(self.fps)
+
+    @property
+    def every_s(self) -> int:
+        """Seconds between the frames that are taken between changes; 0 where all frames are taken."""
+        match = _SAMPLE.match(self.sample)
+        return int(match[1]) if match else 0
+
+    @property
+    def processes(self) -> int:
+        """How many worker processes to use."""
+        if self.workers:
+            return self.workers
+        try:
+            return len(os.sched_getaffinity(0))
+        except AttributeError:
+            return os.cpu_count() or 1
+
+    def folders(self, env: Mapping[str, str]) -> tuple[Path, Path]:
+        """OUT and the work folder, absolute. Raises CotgenError where neither says where to write."""
+        if self.out is None:
+            raise CotgenError("Say where the data set shall be written: --out DIR")
+        out = self.out.resolve()
+        return out, self.work_folder(env, out)
+
+    def work_folder(self, env: Mapping[str, str], out: Path) -> Path:
+        """The work folder: `--work`, `$COTGEN_WORK`, or `OUT.work` beside OUT."""
+        chosen = str(self.work or "") or env.get("COTGEN_WORK", "")
+        return Path(chosen).resolve() if chosen else out.with_name(f"{out.name}.work")
+
+    def selects(self, surgery: str) -> bool:
+        """Whether `--surgeries` names this one; without it, all are."""
+        return not self.surgeries or any(surgery in found for found in self._matches((surgery,)).values())
+
+    def unmatched(self, surgeries: Iterable[str]) -> list[str]:
+        """The entries of `--surgeries` that name none of these."""
+        return [item for item, found in self._matches(tuple(surgeries)).items() if not found]
+
+    def _matches(self, surgeries: Sequence[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item in self.surgeries:
+            match = _SURGERY.match(item)
+            assert match is not None
+            first, last = int(match["first"]), int(match["last"] or match["first"])
+            found[item] = [
+                name
+                for name in surgeries
+                for family, _, number in [name.partition("/")]
+                if (not match["family"] or family == match["family"])
+                and number.isdecimal()
+                and first <= int(number) <= last
+            ]
+        return found
+
+    def effective(self, *, tasks: Sequence[str], split: str, excluded: Sequence[str], priors: str) -> dict[str, Any]:
+        """What the content depends on, as plain values for the manifest.
+
+        Args:
+            tasks: the tasks in force, by name.
+            split: name of the split plan.
+            excluded: entries of the exclude file; only their number and hash are kept, for they may be patients'.
+            priors: `auto`, `none` or the sha256 of the file.
+        """
+        numbers = sorted({item.removeprefix(f"{self.source}/") for item in self.surgeries})
+        return {
+            "source": self.source,
+            "fps": self.fps,
+            "tasks": sorted(tasks),
+            "split": split,
+            "seed": self.seed,
+            "shards": self.shards,
+            "frames": self.frames,
+            "surgeries": numbers,
+            "limit": self.limit,
+            "sample": self.sample,
+            "max_side": self.max_side,
+            "quality": self.quality,
+            "exclude": {
+                "entries": len(excluded),
+                "sha256": hashlib.sha256(canonical_json(list(excluded))).hexdigest(),
+            },
+            "priors": priors,
+        }
+
+
+def load_config(file: Path | None, given: Mapping[str, Any]) -> BuildConfig:
+    """A configuration from a YAML file and the options of the command line, which win.
+
+    Args:
+        file: YAML with the names of BuildConfig's attributes as keys; None for none.
+        given: what the command line names; None stands for "not given".
+
+    Raises:
+        CotgenError: the file cannot be read, a key is unknown (the near ones are named) or a value is wrong.
+    """
+    values: dict[str, Any] = _read(file) if file else {}
+    values.update({name: value for name, value in given.items() if value is not None})
+    if not values.get("source"):
+        raise CotgenError("Say what to build from: --source NAME. `cotgen sources` lists the names.")
+    try:
+        return BuildConfig(**values)
+    except ValidationError as error:
+        lines = [_sentence(item, values) for item in error.errors()]
+        raise CotgenError("\n".join(lines)) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CotgenError(f"{file} cannot be read ({error.strerror}); check the path after --config.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CotgenError(f"{file} is not readable as YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise CotgenError(f"{file} must hold `key: value` lines, such as `source: cholec80`.")
+    # As on the command line, a dash may stand for the underscore.
+    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    unknown = sorted(set(values) - set(BuildConfig.model_fields))
+    if unknown:
+        raise CotgenError("\n".join(f"{file}: {unknown_key(key, BuildConfig.model_fields)}" for key in unknown))
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The sentence for a name that is not known, with the near ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=2, cutoff=0.6)
+    return f"'{key}' is not known; {'did you mean ' + ' or '.join(near) + '?' if near else 'known are ' + ', '.join(names)}"
+
+
+def _sentence(item: Any, values: Mapping[str, Any]) -> str:
+    key = str(item["loc"][0]) if item["loc"] else ""
+    text = str(item["msg"]).removeprefix("Value error, ")
+    name = f"--{key.replace('_', '-')}"
+    return (
+        f"{name}: {text}"
+        if item["type"] == "value_error"
+        else f"{name} {values.get(key)!r}: {text[0].lower()}{text[1:]}."
+    )

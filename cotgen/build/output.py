@@ -1,0 +1,276 @@
+"""OUT: whose it is, whether it is up to date, and how the finished samples of all surgeries get into it.
+
+A folder belongs to a build if it holds a manifest of the same configuration, or if the work folder remembers that this
+configuration was being written to it. Nothing else that holds files is ever written to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from array import array
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cotgen.build.files import HashCache, explain, make_folder, read_footer, stamp, write_whole
+from cotgen.errors import CotgenError
+from cotgen.records import LeftOut, Manifest, Split, canonical_json
+
+if TYPE_CHECKING:
+    from cotgen.shards.pack import Entry, PackResult
+
+#: Names kept as examples of what was left out.
+_EXAMPLES = 10
+#: Sealed files that are open at the same time while packing; a surgery has two.
+_OPEN_FILES = 128
+
+
+class Output:
+    """The output folder of one build and what the work folder remembers of it.
+
+    Args:
+        out: the folder; the caller holds its lock.
+        work: the work folder.
+        config: the effective configuration.
+    """
+
+    def __init__(self, out: Path, work: Path, config: Mapping[str, Any]) -> None:
+        self.out = out
+        self.config = dict(config)
+        self._memory = work / "outputs" / hashlib.sha256(str(out).encode()).hexdigest()[:32]
+
+    @property
+    def receipts(self) -> Path:
+        """Where the packer keeps its receipts."""
+        return self._memory / "receipts"
+
+    def claim(self, replace: bool) -> None:
+        """Make sure that this build may write here.
+
+        Raises:
+            CotgenError: the folder is not cotgen's, or of another configuration and not to be replaced.
+        """
+        names = sorted(path.name for path in self.out.iterdir())
+        if not names:
+            return
+        before = self._held_config()
+        if before is None:
+            raise CotgenError(
+                f"{self.out} holds files that this build did not write ({', '.join(names[:3])}"
+                f"{' ...' if len(names) > 3 else ''}); nothing in it was touched. Choose a new folder for --out, or the "
+                "--work folder with which it was begun."
+            )
+        if before != self.config and not replace:
+            changed = sorted(key for key in {*before, *self.config} if before.get(key) != self.config.get(key))
+            how = "; ".join(
+                f"{key}: {_short(before.get(key))} there, {_short(self.config.get(key))} now" for key in changed
+            )
+            raise CotgenError(
+                f"{self.out} holds a data set of another configuration ({how}). Choose another --out, or add --replace "
+                "to write this one in its place."
+            )
+
+    def _held_config(self) -> dict[str, Any] | None:
+        """The configuration of what is in the folder; None where it is not cotgen's."""
+        from cotgen.shards.manifest import is_sealed, load
+
+        if is_sealed(self.out):
+            manifest = load(self.out)
+            return manifest.config if manifest.kind == "build" else {"kind": manifest.kind}
+        try:
+            state: dict[str, Any] = orjson.loads((self._memory / "state.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return state
+
+    def current(self, fingerprint: str, cache: HashCache) -> Manifest | None:
+        """The manifest, if the folder is whole and of this fingerprint; else None.
+
+        A shard whose bytes are not those that were written is removed, so that packing writes it again.
+        """
+        from cotgen.shards.manifest import MANIFEST, SUMS, is_sealed, load, sums_text
+
+        if not is_sealed(self.out):
+            return None
+        manifest = load(self.out)
+        if manifest.fingerprint != fingerprint:
+            return None
+        whole = True
+        expected = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
+        for name, sha256 in expected.items():
+            path = self.out / name
+            if not path.is_file() or cache.file(path) != sha256:
+                path.unlink(missing_ok=True)
+                whole = False
+        try:
+            sums = (self.out / SUMS).read_bytes()
+        except OSError:
+            return None
+        raw = (self.out / MANIFEST).read_bytes()
+        return manifest if whole and sums == sums_text(manifest, raw) else None
+
+    def begin(self, part: Path) -> None:
+        """Remember that this configuration is being written here."""
+        make_folder(self.receipts)
+        write_whole(self._memory / "state.json", canonical_json(self.config), part)
+
+    def remember(self, manifest: Manifest, cache: HashCache) -> None:
+        """Remember the hashes of what was just written, so that the next run need not read it."""
+        for name, sha256 in ({shard.file: shard.sha256 for shard in manifest.shards} | manifest.files).items():
+            cache.put(str(self.out / name), stamp(self.out / name), sha256, newest_ns=0)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@dataclass
+class Gathered:
+    """All finished samples of a build, without their content.
+
+    Attributes:
+        entries: for the packer.
+        surgeries: split -> surgeries with at least one sample.
+        left_out: what the surgeries lost on the way.
+        notes: (file or surgery, what was unusual and handled, how often).
+        damaged: surgery -> what is wrong with its pictures.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    surgeries: dict[Split, list[str]] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[tuple[str, str, int]] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+class Samples:
+    """Reads finished samples from the sealed files of all surgeries, wherever the packer's order leads.
+
+    Args:
+        surgeries: the sealed chains and the sealed frames of each.
+    """
+
+    def __init__(self, surgeries: Sequence[tuple[Path, Path]]) -> None:
+        self._surgeries = surgeries
+        # Four numbers a sample, packed: offset and length of the record, offset and length of the picture.
+        self._places = array("Q")
+        self._open: OrderedDict[Path, int] = OrderedDict()
+
+    def __enter__(self) -> Samples:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()
+
+    def gather(self) -> Gathered:
+        """Read the footers.
+
+        Raises:
+            CotgenError: a sealed file was damaged after it was written.
+        """
+        from cotgen.shards.pack import Entry
+
+        found = Gathered()
+        for number, (chains, _) in enumerate(self._surgeries):
+            try:
+                footer = read_footer(chains)
+            except (OSError, ValueError) as error:
+                raise CotgenError(
+                    f"{chains} is damaged ({error}). Remove it and run the same command again."
+                ) from error
+            for key, offset, length, image_offset, image_length in footer["samples"]:
+                where = (number, len(self._places))
+                self._places.extend((offset, length, image_offset, image_length))
+                found.entries.append(Entry(key, footer["split"], image_length, length, where))
+            if footer["samples"]:
+                found.surgeries.setdefault(footer["split"], []).append(footer["surgery"])
+            found.left_out += [
+                LeftOut.model_validate({"what": what, "reason": reason, "count": count, "examples": examples})
+                for what, reason, count, examples in footer["left_out"]
+            ]
+            found.notes += [(where, text, count) for where, text, count in footer["notes"]]
+            if footer["damaged"]:
+                found.damaged[footer["surgery"]] = " ".join(footer["damaged"])
+        return found
+
+    def read(self, entry: Entry) -> tuple[bytes, bytes]:
+        """The record and the picture of a sample; `b""` where pictures are not stored."""
+        number, at = entry.where
+        offset, length, image_offset, image_length = self._places[at : at + 4]
+        chains, frames = self._surgeries[number]
+        record = self._piece(chains, offset, length)
+        return record, self._piece(frames, image_offset, image_length) if image_length else b""
+
+    def _piece(self, path: Path, offset: int, length: int) -> bytes:
+        if path in self._open:
+            self._open.move_to_end(path)
+        else:
+            if len(self._open) >= _OPEN_FILES:
+                os.close(self._open.popitem(last=False)[1])
+            try:
+                self._open[path] = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                raise CotgenError(f"{path} was removed meanwhile. Run the same command again.") from None
+        data = os.pread(self._open[path], length, offset)
+        if len(data) != length:
+            raise CotgenError(f"{path} is damaged. Remove it and run the same command again.")
+        return data
+
+
+def pack_samples(
+    output: Output,
+    gathered: Gathered,
+    samples: Samples,
+    *,
+    fingerprint: str,
+    seed: int,
+    shards: int,
+    progress: Callable[[int], None],
+) -> PackResult:
+    """Pack all samples into OUT.
+
+    Raises:
+        CotgenError: OUT cannot be written.
+    """
+    from cotgen.shards.pack import pack
+
+    try:
+        return pack(
+            output.out,
+            gathered.entries,
+            samples.read,
+            fingerprint=fingerprint,
+            seed=seed,
+            shards=shards or None,
+            receipts=output.receipts,
+            progress=progress,
+        )
+    except OSError as error:
+        raise explain(error, output.out) or error from error
+
+
+def together(lost: Iterable[LeftOut]) -> list[LeftOut]:
+    """What was left out for one reason in one row, sorted by kind and reason."""
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[str]] = {}
+    for item in lost:
+        counts[item.what, item.reason] += item.count
+        examples.setdefault((item.what, item.reason), []).extend(item.examples)
+    order = {"surgery": 0, "frame": 1, "pair": 2}
+    return [
+        LeftOut.model_validate(
+            {"what": what, "reason": reason, "count": count, "examples": examples[what, reason][:_EXAMPLES]}
+        )
+        for (what, reason), count in sorted(counts.items(), key=lambda entry: (order[entry[0][0]], entry[0][1]))
+    ]

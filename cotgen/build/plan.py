@@ -1,0 +1,268 @@
+"""What is built: which surgeries, and which of their frames.
+
+Everything here depends on names, labels and the configuration alone, never on what is in the work folder or on the
+number of workers, so the same command chooses the same frames everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from cotgen.build.config import BuildConfig
+from cotgen.errors import CotgenError
+from cotgen.records import LeftOut, Split, sample_key
+from cotgen.sources.base import Scan, SurgeryFacts, SurgeryFiles
+from cotgen.surgeries.identity import order_of
+from cotgen.surgeries.splits import SplitPlan
+
+#: With --limit, frames come from at least so many surgeries, and from one more for so many frames. A video has to be
+#: read from its first byte to its last to prove which frames are taken, so a first look takes few of them.
+LOOK_SURGERIES = 8
+LOOK_FRAMES = 250
+
+T = TypeVar("T")
+
+_SURGERY = re.compile(r"^([a-z0-9_]+)/([a-z0-9_]+)$")
+_KEY = re.compile(r"^([a-z0-9_]+)-([a-z0-9_]+)-([0-9]{6,})$")
+
+
+def _number(text: str) -> str:
+    return str(int(text)) if text.isdecimal() else text
+
+
+def _canonical(surgery: str) -> str:
+    family, _, number = surgery.partition("/")
+    return f"{family}/{_number(number)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Surgeries and frames that must never be in: withdrawn consent.
+
+    Attributes:
+        entries: as written in the file, sorted.
+        surgeries: the surgeries among them, numbers without leading zeros.
+        frames: (surgery, index) of the sample keys among them.
+    """
+
+    entries: tuple[str, ...] = ()
+    surgeries: frozenset[str] = frozenset()
+    frames: frozenset[tuple[str, int]] = frozenset()
+
+    @classmethod
+    def read(cls, file: Path | None) -> Exclusion:
+        """Read the file; a line is a surgery, a sample key, or a comment after `#`.
+
+        Raises:
+            CotgenError: the file cannot be read, or a line is neither: what must not be in is never skipped over.
+        """
+        if file is None:
+            return cls()
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CotgenError(f"{file} cannot be read ({error}); check the path after --exclude.") from error
+        entries: set[str] = set()
+        surgeries: set[str] = set()
+        frames: set[tuple[str, int]] = set()
+        for number, line in enumerate(text.splitlines(), start=1):
+            entry = line.partition("#")[0].strip()
+            if not entry:
+                continue
+            if _SURGERY.match(entry):
+                surgeries.add(_canonical(entry))
+            elif match := _KEY.match(entry):
+                frames.add((_canonical(f"{match[1]}/{match[2]}"), int(match[3])))
+            else:
+                raise CotgenError(
+                    f"{file}:{number}: '{entry}' is neither a surgery (cholec80/73) nor a sample key "
+                    "(cholec80-73-018475); correct the line, so that nothing stays in by mistake."
+                )
+            entries.add(entry)
+        return cls(tuple(sorted(entries)), frozenset(surgeries), frozenset(frames))
+
+    def holds(self, surgery: str) -> bool:
+        """Whether the whole surgery is excluded."""
+        return _canonical(surgery) in self.surgeries
+
+    def indices(self, surgery: str) -> frozenset[int]:
+        """The excluded frames of a surgery."""
+        name = _canonical(surgery)
+        return frozenset(index for owner, index in self.frames if owner == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One surgery of the build: its files and its split."""
+
+    files: SurgeryFiles
+    split: Split
+
+    @property
+    def surgery(self) -> str:
+        """`cholec80/73`."""
+        return self.files.surgery
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The surgeries of a build.
+
+    Attributes:
+        scan: what the root holds.
+        splits: the split plan.
+        exclusion: what must not be in.
+        selected: the surgeries to build, in order.
+        train: the surgeries that priors are counted from, in order; never an excluded one.
+        left_out: surgeries that are not built, and why.
+        warnings: sentences for the user.
+    """
+
+    scan: Scan
+    splits: SplitPlan
+    exclusion: Exclusion
+    selected: tuple[Selected, ...]
+    train: tuple[SurgeryFiles, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def left_out(what: str, reason: str, names: Sequence[str]) -> LeftOut:
+    """A record of what is missing: the count of `names` and the first ten of them."""
+    return LeftOut.model_validate({"what": what, "reason": reason, "count": len(names), "examples": list(names[:10])})
+
+
+def plan_surgeries(config: BuildConfig, scan: Scan, splits: SplitPlan, exclusion: Exclusion) -> Plan:
+    """Choose the surgeries.
+
+    Raises:
+        CotgenError: `--surgeries` names one that is not there, the split puts one into two, or none is left.
+    """
+    there = sorted((files.surgery for files in scan.surgeries), key=order_of)
+    named = [*there, *(surgery for surgery, _ in scan.incomplete)]
+    if absent := config.unmatched(named):
+        raise CotgenError(
+            f"--surgeries {','.join(absent)}: no such surgery in {scan.root}. There "
+            f"{'are ' + ', '.join(there) if there else 'is none that is complete'}."
+        )
+    by_name = {files.surgery: files for files in scan.surgeries}
+    wanted = [surgery for surgery in there if config.selects(surgery)]
+    splits.check(there)
+    excluded = [surgery for surgery in wanted if exclusion.holds(surgery)]
+    unsplit = [surgery for surgery in wanted if surgery not in excluded and splits.of(surgery) is None]
+    kept = [surgery for surgery in wanted if surgery not in excluded and surgery not in unsplit]
+    if config.limit and not config.surgeries:
+        kept = look(kept, config.limit)
+    lost = [left_out("surgery", why, [surgery]) for surgery, why in scan.incomplete if config.selects(surgery)]
+    if excluded:
+        lost.append(left_out("surgery", "excluded by --exclude", excluded))
+    if unsplit:
+        lost.append(left_out("surgery", f"in no split of {splits.name}; name another --split", unsplit))
+    selected = tuple(
+        Selected(by_name[surgery], split) for surgery in kept if (split := splits.of(surgery)) is not None
+    )
+    if not selected:
+        reasons = "; ".join(f"{item.reason}: {', '.join(item.examples)}" for item in lost)
+        raise CotgenError(f"No surgery of {scan.root} can be built. {reasons}")
+    train = tuple(
+        by_name[surgery] for surgery in there if splits.of(surgery) == "train" and not exclusion.holds(surgery)
+    )
+    known = {_canonical(surgery) for surgery in named}
+    warnings = [
+        f"--exclude: {surgery} matches nothing in {scan.root}" for surgery in sorted(exclusion.surgeries - known)
+    ]
+    strange = sorted((surgery, index) for surgery, index in exclusion.frames if surgery not in known)
+    warnings += [f"--exclude: {sample_key(*frame)} matches nothing in {scan.root}" for frame in strange]
+    return Plan(scan, splits, exclusion, selected, train, tuple(lost), tuple(warnings))
+
+
+def look(surgeries: Sequence[str], limit: int) -> list[str]:
+    """The surgeries that a limited build takes its frames from, spread evenly over all."""
+    return evenly(surgeries, max(LOOK_SURGERIES, -(-limit // LOOK_FRAMES)))
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """`count` items in their order, from the middles of `count` equal stretches; all where there are no more."""
+    if count >= len(items):
+        return list(items)
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
+
+
+def shares(limit: int, available: Mapping[str, int]) -> dict[str, int]:
+    """`limit` frames spread evenly over surgeries; what one does not have goes to the others, the first ones first."""
+    given = dict.fromkeys(available, 0)
+    left = min(limit, sum(available.values()))
+    while left:
+        open_ = [surgery for surgery in available if given[surgery] < available[surgery]]
+        each, rest = divmod(left, len(open_))
+        for position, surgery in enumerate(open_):
+            more = min(each + (position < rest), available[surgery] - given[surgery])
+            given[surgery] += more
+            left -= more
+    return given
+
+
+def step_of(fps: Fraction, clock: str) -> int:
+    """Frames of the surgery's clock from one question to the next.
+
+    Raises:
+        CotgenError: the rate does not divide the clock, so that frames would be unevenly spaced.
+    """
+    step = Fraction(clock) / fps
+    if step.denominator != 1:
+        rates = sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
+        raise CotgenError(
+            f"--fps {fps}: the clock of this source has {Fraction(clock)} frames a second, and every frame must lie on "
+            f"it. Choose a rate that divides it, such as {', '.join(str(rate) for rate in rates)}."
+        )
+    return int(step)
+
+
+def second_of(clock: str) -> int:
+    """Frames of the clock in a second: the step at which priors are counted, whatever the rate of the build."""
+    return step_of(Fraction(1), clock)
+
+
+def choose_frames(facts: SurgeryFacts, every: int, excluded: Collection[int]) -> list[int]:
+    """The labelled frames of one surgery that are taken, ascending.
+
+    Args:
+        facts: its facts at the step of the build.
+        every: 0 takes all; else frames of the clock between those that are taken where nothing changes.
+        excluded: frames that must not be in.
+    """
+    indices = facts.labelled["index"].unique().sort().to_list()
+    if every:
+        changed = _changes(facts, indices)
+        indices = [index for index in indices if index % every == 0 or index in changed]
+    return [index for index in indices if index not in excluded]
+
+
+def _changes(facts: SurgeryFacts, indices: Iterable[int]) -> set[int]:
+    """Frames at which a kind of label says something else than when it was last given, and the first one."""
+    rows = facts.facts.select(
+        "index",
+        name=pl.concat_str("source", "kind", separator="."),
+        said=pl.col("terms").list.join("+"),
+    ).sort("index", "name", "said")
+    said: dict[tuple[int, str], tuple[str, ...]] = {}
+    for index, name, text in rows.iter_rows():
+        said[index, name] = (*said.get((index, name), ()), text)
+    labelled: dict[int, list[str]] = {}
+    for index, name in facts.labelled.select("index", "name").iter_rows():
+        labelled.setdefault(index, []).append(name)
+    last: dict[str, tuple[str, ...]] = {}
+    changed = set()
+    for index in indices:
+        now = {name: said.get((index, name), ()) for name in labelled[index]}
+        if any(last.get(name) != value for name, value in now.items()):
+            changed.add(index)
+        last.update(now)
+    return changed

@@ -1,0 +1,347 @@
+"""What a user sees of a build: how far it is, and at the end what there is, what is missing and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cotgen.records import LeftOut, Manifest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
+
+#: Seconds between two lines about the same step in a log; the first comes early, so that a log shows life.
+_FIRST_LINE_S = 5.0
+_LINE_S = 30.0
+
+#: Step -> what it counts, in the order in which steps are shown.
+STEPS = {
+    "facts": "surgeries",
+    "priors": "surgeries",
+    "count": "surgeries",
+    "hash": "bytes",
+    "frames": "frames",
+    "chains": "frames",
+    "pack": "samples",
+}
+
+
+@dataclass
+class _Meter:
+    total: int = 0
+    done: int = 0
+    start: float = 0.0
+    said: float = 0.0
+    finished: bool = False
+
+
+class Reporter:
+    """Shows progress: bars with rates and the time left on a terminal, a line now and then in a log.
+
+    Args:
+        console: where to; None shows nothing.
+    """
+
+    def __init__(self, console: Console | None) -> None:
+        self._console = console
+        self._meters: dict[str, _Meter] = {}
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def say(self, text: str) -> None:
+        """A sentence in between."""
+        if self._console:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def expect(self, step: str, amount: int) -> None:
+        """So much more is to be done in a step."""
+        meter = self._meters.setdefault(step, _Meter(start=time.monotonic(), said=time.monotonic()))
+        meter.total += amount
+        meter.finished = False
+        if self._live:
+            self._show(step, meter)
+
+    def advance(self, step: str, amount: int) -> None:
+        """So much of it is done."""
+        meter = self._meters.get(step)
+        if meter is None:
+            return
+        meter.done = min(meter.total, meter.done + amount)
+        if self._live:
+            self._show(step, meter)
+        else:
+            self._line(step, meter)
+
+    @property
+    def _live(self) -> bool:
+        return self._console is not None and self._console.is_terminal
+
+    def _show(self, step: str, meter: _Meter) -> None:
+        if self._bars is None:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description:<8}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[amount]:>28}"),
+                TextColumn("{task.fields[rate]:>14}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=None, amount="", rate="")
+        self._bars.update(
+            self._tasks[step],
+            total=meter.total,
+            completed=meter.done,
+            amount=_amount(step, meter),
+            rate=_rate(step, meter),
+        )
+
+    def _line(self, step: str, meter: _Meter) -> None:
+        now = time.monotonic()
+        ended = meter.done >= meter.total and not meter.finished
+        first = meter.said == meter.start and now - meter.start > _FIRST_LINE_S
+        if not (ended and now - meter.start > _FIRST_LINE_S) and not first and now - meter.said < _LINE_S:
+            return
+        meter.said = now
+        meter.finished = ended
+        self.say(f"{time.strftime('%H:%M:%S')} {step}: {_amount(step, meter)}, {_rate(step, meter)}, {_left(meter)}")
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit in ("B", "kB") else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _amount(step: str, meter: _Meter) -> str:
+    if STEPS[step] == "bytes":
+        return f"{_size(meter.done)} of {_size(meter.total)}"
+    return f"{meter.done:,} of {meter.total:,} {STEPS[step]}"
+
+
+def _rate(step: str, meter: _Meter) -> str:
+    rate = meter.done / max(time.monotonic() - meter.start, 1e-3)
+    return f"{_size(rate)}/s" if STEPS[step] == "bytes" else f"{rate:,.1f}/s"
+
+
+def _left(meter: _Meter) -> str:
+    if not meter.done:
+        return "no estimate yet"
+    return f"{clock((meter.total - meter.done) * (time.monotonic() - meter.start) / meter.done)} left"
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: `8 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@dataclass
+class Outcome:
+    """What came of a build.
+
+    Attributes:
+        out: where it is.
+        manifest: what it holds; None where nothing could be written.
+        unchanged: whether OUT was already up to date.
+        failed: surgery -> why it failed.
+        damaged: surgery -> what is wrong with its pictures; what is good of it is in.
+        warnings: sentences.
+        notes: file or surgery, what was unusual and handled, how often.
+        executed: step -> units that were run; shards for `pack`.
+        reused: step -> units that were done already.
+        seconds: step -> seconds of work, over all processes.
+        wall_s: seconds from start to end.
+        traces: where the details of defects are.
+    """
+
+    out: Path
+    manifest: Manifest | None = None
+    unchanged: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str, int]] = field(default_factory=list)
+    executed: dict[str, int] = field(default_factory=dict)
+    reused: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    wall_s: float = 0.0
+    traces: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a surgery failed or its pictures are damaged."""
+        return 1 if self.failed or self.damaged else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a build would make.
+
+    Attributes:
+        surgeries: split -> surgeries.
+        frames: number of frames, those that turn out black or missing included.
+        pairs: task -> questions.
+        bytes: of the finished folder, estimated.
+        seconds: from start to end, estimated.
+        warnings: sentences.
+        left_out: surgeries that are not built.
+        failed: surgery -> why its labels cannot be read.
+    """
+
+    surgeries: Mapping[str, Sequence[str]]
+    frames: int
+    pairs: Mapping[str, int]
+    bytes: int
+    seconds: float
+    warnings: Sequence[str]
+    left_out: Sequence[LeftOut]
+    failed: Mapping[str, str]
+
+
+def show_outcome(console: Console, outcome: Outcome) -> None:
+    """The table at the end."""
+    for warning in outcome.warnings:
+        console.print(f"Note: {warning}", markup=False, highlight=False, soft_wrap=True)
+    manifest = outcome.manifest
+    if manifest is not None:
+        if outcome.unchanged:
+            _print(console, f"Nothing to do: {outcome.out} is up to date.")
+        else:
+            _contents(console, outcome, manifest)
+    if manifest is not None and manifest.left_out:
+        table = _table("Left out", "what", "count", "why", "e.g.")
+        for item in manifest.left_out:
+            _row(table, item.what, f"{item.count:,}", item.reason, ", ".join(item.examples[:3]))
+        console.print(table)
+    if outcome.notes and not outcome.unchanged:
+        table = _table("Unusual and handled", "what", "times", "where")
+        for text, (count, where) in _grouped(outcome.notes).items():
+            _row(table, text, f"{count:,}", _few(where))
+        console.print(table)
+    if outcome.failed or outcome.damaged:
+        table = _table("Failed", "surgery", "why")
+        for surgery, why in sorted([*outcome.failed.items(), *outcome.damaged.items()]):
+            _row(table, surgery, why)
+        console.print(table)
+        if outcome.traces:
+            _print(console, f"Some failures are defects of cotgen; please report them with {outcome.traces}.")
+        _print(console, "Correct the input and run the same command again: only what failed is done anew.")
+    if manifest is not None and not outcome.unchanged:
+        _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
+        _print(console, f"Check it: cotgen verify {outcome.out}    Look at it: cotgen show {outcome.out}")
+
+
+def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
+    counts = manifest.counts
+    splits = [split for split in ("train", "validation", "test") if manifest.splits.get(split)]
+    table = _table("Built", "", *splits, "all")
+
+    def row(name: str, values: Mapping[str, int]) -> None:
+        _row(table, name, *(f"{values.get(split, 0):,}" for split in splits), f"{sum(values.values()):,}")
+
+    row("surgeries", {split: len(manifest.splits[split]) for split in splits})
+    row("frames", counts["samples_by_split"])
+    row("pairs", counts["pairs_by_split"])
+    by_task: dict[str, dict[str, int]] = {}
+    for split, tasks in counts["pairs_by_split_and_task"].items():
+        for task, count in tasks.items():
+            by_task.setdefault(task, {})[split] = count
+    for task, values in sorted(by_task.items()):
+        row(f"  {task}", values)
+    console.print(table)
+    total = max(1, counts["pairs"])
+    shares = [
+        f"{name} {count:,} ({100 * count // total} %)" for name, count in sorted(counts["pairs_by_support"].items())
+    ]
+    _print(console, f"Support: {', '.join(shares)}")
+    findings = [f"{name} {count:,}" for name, count in sorted(counts["findings"].items())]
+    _print(console, f"Findings: {', '.join(findings) or 'none'}")
+    size = sum(shard.bytes for shard in manifest.shards)
+    _print(console, f"Shards: {len(manifest.shards)}, {_size(size)}")
+    table = _table("Work", "step", "done now", "done before", "time")
+    for step in STEPS:
+        if step in outcome.executed or step in outcome.reused:
+            now, before = outcome.executed.get(step, 0), outcome.reused.get(step, 0)
+            _row(table, step, f"{now:,}", f"{before:,}", clock(outcome.seconds.get(step, 0.0)))
+    console.print(table)
+
+
+def show_estimate(console: Console, estimate: Estimate) -> None:
+    """The table of --dry-run."""
+    for warning in estimate.warnings:
+        _print(console, f"Note: {warning}")
+    table = _table("This build would make", "", "")
+    for split, surgeries in estimate.surgeries.items():
+        _row(table, f"{split} surgeries", f"{len(surgeries):,}")
+    _row(table, "frames, at most", f"{estimate.frames:,}")
+    _row(table, "pairs, at most", f"{sum(estimate.pairs.values()):,}")
+    for task, count in estimate.pairs.items():
+        _row(table, f"  {task}", f"{count:,}")
+    _row(table, "size, about", _size(estimate.bytes))
+    _row(table, "time, about", clock(estimate.seconds))
+    console.print(table)
+    for item in estimate.left_out:
+        _print(console, f"Left out: {item.count} {item.what}: {item.reason} ({', '.join(item.examples[:3])})")
+    for surgery, why in estimate.failed.items():
+        _print(console, f"Would fail: {surgery}: {why}")
+    _print(console, "Nothing was decoded and nothing was written to the output.")
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=any(columns))
+    for position, column in enumerate(columns):
+        text = column in {"what", "why", "where", "e.g.", "surgery", "step"} or position == 0
+        table.add_column(column, justify="left" if text else "right", overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    # Plain text: a reason may hold brackets, which rich would take for its own marks.
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _grouped(notes: Sequence[tuple[str, str, int]]) -> dict[str, tuple[int, list[str]]]:
+    found: dict[str, tuple[int, list[str]]] = {}
+    for where, text, count in notes:
+        before, places = found.get(text, (0, []))
+        found[text] = (before + count, [*places, where])
+    return dict(sorted(found.items()))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

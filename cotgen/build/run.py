@@ -1,0 +1,713 @@
+"""The build: plan, facts, frames, chains, pack.
+
+Surgeries run through hash, frames and chains one after another in a pool of workers; only priors (before) and pack
+(after) wait for all. What is finished stays in the work folder under its fingerprint, so a run that was stopped goes
+on, a changed template decodes nothing, and a build of which nothing changed does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cotgen import __version__
+from cotgen.build.config import BuildConfig, unknown_key
+from cotgen.build.files import DiskError, HashCache, explain, fingerprint, hold, make_folder, run_folder, write_whole
+from cotgen.build.output import Output, Samples, pack_samples, together
+from cotgen.build.plan import (
+    Exclusion,
+    Plan,
+    Selected,
+    choose_frames,
+    evenly,
+    left_out,
+    plan_surgeries,
+    second_of,
+    shares,
+    step_of,
+)
+from cotgen.build.report import Estimate, Outcome, Reporter
+from cotgen.build.units import (
+    PRIORS_VERSION,
+    ChainsUnit,
+    CountUnit,
+    FactsUnit,
+    FramesUnit,
+    HashUnit,
+    PriorsUnit,
+    Unit,
+    chains_fingerprint,
+    facts_fingerprint,
+    frames_fingerprint,
+    priors_fingerprint,
+    read_facts,
+)
+from cotgen.build.workers import Done, Failed, Pool, Progress
+from cotgen.errors import CotgenError
+from cotgen.records import LeftOut, Manifest, sample_key
+from cotgen.sources import source
+from cotgen.sources.base import FACTS_VERSION, SurgeryFiles, inside
+from cotgen.sources.roots import find_root
+from cotgen.surgeries.identity import order_of
+from cotgen.surgeries.splits import SplitPlan
+
+_ENTRY = "cotgen.build.units:run_unit"
+#: A surgery that is begun is finished before the next one is begun, while its video is still in memory.
+_RANK = {"facts": 0, "priors": 0, "count": 0, "chains": 1, "frames": 2, "hash": 3}
+#: For --dry-run, measured on one processor (Cholec80 clips of 854x480, quality 90): bytes hashed, pixels decoded and
+#: pairs written in a second; frames decoded to reach a lone one; bytes of a JPEG per pixel, of a record per pair, and
+#: of a shard per sample besides.
+_HASH_RATE = 500e6
+_DECODE_RATE = 470e6
+_PAIR_RATE = 2000
+_ALONE = 125
+_BYTES_PER_PIXEL = 0.11
+_BYTES_PER_PAIR = 1250
+_BYTES_PER_SAMPLE = 1500
+
+
+class StoppedError(CotgenError):
+    """The user stopped the run."""
+
+    exit_code = 130
+
+
+@dataclass
+class _Job:
+    """One surgery on its way."""
+
+    selected: Selected
+    facts: Path
+    facts_fp: str
+    wanted: tuple[int, ...]
+    content: str = ""
+    frames: Path = Path()
+    frames_fp: str = ""
+    chains: Path = Path()
+    chains_fp: str = ""
+    ran: set[str] = field(default_factory=set)
+    done: bool = False
+
+    @property
+    def surgery(self) -> str:
+        return self.selected.surgery
+
+
+@dataclass
+class _Build:
+    """One run: what it works with and what has come of it so far."""
+
+    config: BuildConfig
+    reporter: Reporter
+    work: Path
+    temp: Path
+    cache: HashCache
+    plan: Plan
+    tasks: tuple[str, ...]
+    pool: Pool
+    outcome: Outcome
+    lost: list[LeftOut] = field(default_factory=list)
+    parts: int = 0
+    amounts: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.source = source(self.config.source)
+        self.described = self.source.describe()
+        self.root = self.plan.scan.root
+        self.step = step_of(self.config.rate, self.described.fps)
+        self.outcome.warnings += self.plan.warnings
+        self.lost += self.plan.left_out
+
+    # Names of results and of their unfinished files.
+
+    def place(self, step: str, surgery: str, mark: str, suffix: str) -> Path:
+        return self.work / step / f"{surgery.replace('/', '-')}-{mark}.{suffix}"
+
+    def part(self, final: Path) -> Path:
+        self.parts += 1
+        return self.temp / f"{self.parts}-{final.name}"
+
+    # Running units and keeping account of them.
+
+    def submit(self, unit: Unit) -> None:
+        self.amounts[unit.STEP, unit.surgery] = _amount(unit)
+        self.reporter.expect(unit.STEP, self.amounts[unit.STEP, unit.surgery])
+        self.pool.submit(unit, _RANK[unit.STEP])
+
+    def run(self, then: Callable[[Done], None]) -> None:
+        """Wait until no unit is left, those included that `then` submits."""
+        told: Counter[tuple[str, str]] = Counter()
+        for event in self.pool.events():
+            if event is None:
+                continue
+            unit: Unit = event.unit
+            name = (unit.STEP, unit.surgery)
+            if isinstance(event, Progress):
+                told[name] += event.amount
+                self.reporter.advance(unit.STEP, event.amount)
+                continue
+            self.reporter.advance(unit.STEP, max(0, self.amounts[name] - told.pop(name, 0)))
+            if isinstance(event, Failed):
+                if event.disk:
+                    raise DiskError(event.text)
+                self.fail(unit, event.text, event.trace)
+                continue
+            self.outcome.executed[unit.STEP] = self.outcome.executed.get(unit.STEP, 0) + 1
+            self.outcome.seconds[unit.STEP] = self.outcome.seconds.get(unit.STEP, 0.0) + event.seconds
+            then(event)
+
+    def reuse(self, step: str) -> None:
+        self.outcome.reused[step] = self.outcome.reused.get(step, 0) + 1
+
+    def fail(self, unit: Unit | SurgeryFiles, text: str, trace: str = "") -> None:
+        surgery = unit.surgery or "priors"
+        # What is left out stands in the manifest, which names no path of this machine.
+        for folder in (self.root, self.work, self.temp):
+            text = text.replace(f"{folder}/", "")
+        if trace:
+            self.outcome.traces = make_folder(self.work / "failures") / f"{surgery.replace('/', '-')}.txt"
+            self.outcome.traces.write_text(trace, encoding="utf-8")
+        if surgery != "priors" and surgery not in {item.surgery for item in self.plan.selected}:
+            self.outcome.warnings.append(f"{surgery} is not counted in the priors: {text}")
+        elif surgery not in self.outcome.failed:
+            self.outcome.failed[surgery] = text
+            self.reporter.say(f"{surgery} is left out: {text}")
+
+    # Facts and priors.
+
+    def facts(self, wanted: Sequence[tuple[SurgeryFiles, int]]) -> dict[tuple[str, int], tuple[Path, str]]:
+        """Sealed facts with their fingerprints by surgery and step, for those that can be read."""
+        found: dict[tuple[str, int], tuple[Path, str]] = {}
+        for files, step in dict.fromkeys(wanted):
+            try:
+                hashes = [self.cache.file(self.root / file) for _, file in files.annotations]
+            except OSError as error:
+                self.fail(files, f"{error.filename} cannot be read ({error.strerror}); check the file")
+                continue
+            mark = facts_fingerprint(self.source.name, files, hashes, step)
+            out = self.place("facts", files.surgery, mark, "facts")
+            found[files.surgery, step] = (out, mark)
+            if out.exists():
+                self.reuse("facts")
+            else:
+                self.submit(FactsUnit(self.source.name, self.root, files, step, out, self.part(out)))
+        self.run(lambda event: None)
+        return {key: value for key, value in found.items() if value[0].exists()}
+
+    def priors(self, facts: Mapping[tuple[str, int], tuple[Path, str]]) -> Path | None:
+        """The file of the priors that chains may cite, or None.
+
+        Raises:
+            CotgenError: a file was named whose surgeries are not all train surgeries that may be counted.
+        """
+        if self.config.priors == "none":
+            return None
+        if self.config.priors != "auto":
+            return self._given_priors(Path(self.config.priors).resolve())
+        second = second_of(self.described.fps)
+        counted = [files.surgery for files in self.plan.train if (files.surgery, second) in facts]
+        if not counted:
+            self.outcome.warnings.append(
+                f"there is no train surgery of {self.plan.splits.name} in {self.root}, so no statistics: "
+                "no sentence rests on them, and more answers count as asserted"
+            )
+            return None
+        excluded = {surgery: self.plan.exclusion.indices(surgery) for surgery in counted}
+        marks = [facts[surgery, second][1] for surgery in counted]
+        mark = priors_fingerprint(
+            marks, {surgery: sorted(indices) for surgery, indices in excluded.items()}, self.plan.splits.name
+        )
+        out = self.place("priors", self.source.name, mark, "json")
+        if out.exists():
+            self.reuse("priors")
+            return out
+        paths = tuple(facts[surgery, second][0] for surgery in counted)
+        self.submit(PriorsUnit(paths, tuple(sorted(excluded.items())), self.plan.splits.name, out, self.part(out)))
+        self.run(lambda event: None)
+        if not out.exists():
+            raise CotgenError(
+                f"The statistics of the train surgeries cannot be counted: {self.outcome.failed['priors']}"
+            )
+        return out
+
+    def _given_priors(self, file: Path) -> Path:
+        import pydantic
+
+        from cotgen.surgeries.priors import Priors
+
+        try:
+            priors = Priors.from_json(file.read_bytes())
+        except OSError as error:
+            raise CotgenError(f"{file} cannot be read ({error.strerror}); check the path after --priors.") from error
+        except pydantic.ValidationError as error:
+            raise CotgenError(f"{file} holds no priors; write such a file with `cotgen priors`.") from error
+        splits, exclusion = self.plan.splits, self.plan.exclusion
+        wrong = [surgery for surgery in priors.surgeries if splits.of(surgery) != "train" or exclusion.holds(surgery)]
+        if wrong:
+            raise CotgenError(
+                f"{file} counts {', '.join(wrong)}, which {splits.name} does not have in train or --exclude names. "
+                "Statistics may come from train surgeries alone: count them again with `cotgen priors`."
+            )
+        return file
+
+    # Frames of each surgery.
+
+    def choose(self, facts: Mapping[tuple[str, int], tuple[Path, str]]) -> list[_Job]:
+        """The surgeries whose facts could be read, with their wanted frames."""
+        every = self.config.every_s * second_of(self.described.fps)
+        jobs: list[_Job] = []
+        for selected in self.plan.selected:
+            if (selected.surgery, self.step) not in facts:
+                continue
+            path, mark = facts[selected.surgery, self.step]
+            found = read_facts(path)
+            excluded = self.plan.exclusion.indices(selected.surgery)
+            wanted = choose_frames(found, every, excluded)
+            held = excluded & set(found.labelled["index"].to_list())
+            keys = [sample_key(selected.surgery, index) for index in sorted(held)]
+            if keys:
+                self.lost.append(left_out("frame", "excluded by --exclude", keys))
+            for index in sorted(excluded - held):
+                key = sample_key(selected.surgery, index)
+                self.outcome.warnings.append(f"--exclude: {key} matches no labelled frame of this build")
+            if wanted:
+                jobs.append(_Job(selected, path, mark, tuple(wanted)))
+            else:
+                self.lost.append(left_out("surgery", "it has no labelled frame", [selected.surgery]))
+        if self.config.limit:
+            given = shares(self.config.limit, {job.surgery: len(job.wanted) for job in jobs})
+            for job in jobs:
+                job.wanted = tuple(evenly(job.wanted, given[job.surgery]))
+        return [job for job in jobs if job.wanted]
+
+    # From pictures to samples.
+
+    def write(self, jobs: Sequence[_Job], priors: Path | None) -> list[_Job]:
+        """Bring every surgery to its finished samples; returns those that are."""
+        by_name = {job.surgery: job for job in jobs}
+        sha256 = self.cache.file(priors) if priors else ""
+
+        def then(event: Done) -> None:
+            job = by_name[event.unit.surgery]
+            if isinstance(event.unit, HashUnit):
+                result = event.result
+                job.content = result["sha256"]
+                self.cache.put(event.unit.cache_name, result["mark"], job.content, result["newest_ns"])
+            job.ran.add(event.unit.STEP)
+            advance(job)
+
+        def advance(job: _Job) -> None:
+            try:
+                self._advance(job, priors, sha256)
+            except OSError as error:
+                self.fail(job.selected.files, f"{error.filename} cannot be read ({error.strerror}); check the file")
+
+        for job in jobs:
+            advance(job)
+        self.run(then)
+        return [job for job in jobs if job.done]
+
+    def _advance(self, job: _Job, priors: Path | None, priors_sha256: str) -> None:
+        footage = self.source.frames(self.root, job.selected.files)
+        if not job.content:
+            unit = self.hash_unit(job)
+            job.content = self.cache.get(unit.cache_name, unit.mark)
+            if not job.content:
+                self.submit(unit)
+                return
+            self.reuse("hash")
+        config = self.config
+        size = config.max_side
+        if not job.frames_fp:
+            job.frames_fp = frames_fingerprint(
+                footage, job.content, job.wanted, mode=config.frames, quality=config.quality, max_side=size
+            )
+            job.frames = self.place("frames", job.surgery, job.frames_fp, "frames")
+        if not job.frames.exists():
+            self.submit(
+                FramesUnit(
+                    job.surgery,
+                    footage,
+                    job.wanted,
+                    config.frames,
+                    config.quality,
+                    size,
+                    job.frames,
+                    self.part(job.frames),
+                )
+            )
+            return
+        if not job.chains_fp:
+            if "frames" not in job.ran:
+                self.reuse("frames")
+            job.chains_fp = chains_fingerprint(
+                [job.facts_fp],
+                job.frames_fp,
+                priors_sha256,
+                wanted=job.wanted,
+                tasks=self.tasks,
+                split=job.selected.split,
+                seed=config.seed,
+                procedure=self.described.procedure,
+            )
+            job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
+        if not job.chains.exists():
+            self.submit(
+                ChainsUnit(
+                    job.surgery,
+                    (job.facts,),
+                    job.frames,
+                    priors,
+                    job.wanted,
+                    self.tasks,
+                    job.selected.split,
+                    config.seed,
+                    self.described.procedure,
+                    self.source.name,
+                    self.described.fps,
+                    job.chains,
+                    self.part(job.chains),
+                )
+            )
+            return
+        if "chains" not in job.ran:
+            self.reuse("chains")
+        job.done = True
+
+    def hash_unit(self, job: _Job) -> HashUnit:
+        """The unit that reads the pictures of a surgery."""
+        footage = self.source.frames(self.root, job.selected.files)
+        ends = self.config.frames == "none"
+        if footage.video:
+            return HashUnit(job.surgery, (inside(footage.root, footage.video),), (footage.video,), ends)
+        wanted = set(job.wanted)
+        names = tuple(file for index, file in footage.images if index in wanted)
+        # A wanted frame without a picture is reported by the frames unit; here something must stand for it.
+        names = names or (footage.images[0][1],)
+        return HashUnit(job.surgery, tuple(inside(footage.root, name) for name in names), names, ends)
+
+
+def _amount(unit: Unit) -> int:
+    match unit:
+        case HashUnit():
+            return 0 if unit.ends else sum(path.stat().st_size for path in unit.paths)
+        case FramesUnit() | ChainsUnit():
+            return len(unit.wanted)
+        case _:
+            return 1
+
+
+class _Stop(BaseException):
+    """A signal that asks the process to end."""
+
+
+@contextlib.contextmanager
+def _interruptible(out: Path | None) -> Iterator[None]:
+    """Turn Ctrl-C and the signals of a scheduler into one sentence.
+
+    Raises:
+        StoppedError: after everything inside has been cleaned up.
+        DiskError: the file system refused something.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stop
+
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)} if main else {}
+    try:
+        yield
+    except (KeyboardInterrupt, _Stop):
+        kept = "What is finished is kept; run the same command again to go on."
+        state = f" {out} is not complete." if out and out.is_dir() and not (out / "manifest.json").exists() else ""
+        raise StoppedError(f"Stopped.{state} {kept}") from None
+    except OSError as error:
+        raise explain(error) or error from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan, tuple[str, ...]]:
+    """What to build, from names alone.
+
+    Raises:
+        CotgenError: the source is not there, or the configuration names something that does not exist.
+    """
+    from cotgen.tasks import TASKS
+
+    unknown = sorted(set(config.tasks) - set(TASKS))
+    if unknown:
+        raise CotgenError(f"--tasks: {unknown_key(unknown[0], TASKS)}")
+    tasks = tuple(name for name in TASKS if name in config.tasks or not config.tasks)
+    splits = SplitPlan.parse(config.split)
+    exclusion = Exclusion.read(config.exclude)
+    scan = find_root(source(config.source), config.root, cwd, env)
+    return plan_surgeries(config, scan, splits, exclusion), tasks
+
+
+@contextlib.contextmanager
+def _begin(
+    config: BuildConfig, plan: Plan, tasks: tuple[str, ...], work: Path, outcome: Outcome, reporter: Reporter
+) -> Iterator[_Build]:
+    cache = HashCache(make_folder(work) / "hashes.sqlite")
+    with run_folder(work) as temp:
+        try:
+            with Pool(config.processes, temp, _ENTRY) as pool, reporter:
+                yield _Build(config, reporter, work, temp, cache, plan, tasks, pool, outcome)
+        finally:
+            cache.save()
+
+
+def _all_facts(build: _Build) -> dict[tuple[str, int], tuple[Path, str]]:
+    """The facts of the surgeries to build and, where priors are counted, those of all train surgeries."""
+    wanted = [(item.files, build.step) for item in build.plan.selected]
+    if build.config.priors == "auto":
+        second = second_of(build.described.fps)
+        wanted += [(files, second) for files in build.plan.train]
+    return build.facts(wanted)
+
+
+def build(
+    config: BuildConfig, reporter: Reporter, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Outcome:
+    """Build a data set, or bring one up to date.
+
+    Args:
+        config: what to build, from what, and where to.
+        reporter: shows progress.
+        cwd: the folder that `./data` is looked for in; the current one by default.
+        env: the environment, for `COTGEN_DATA` and `COTGEN_WORK`.
+
+    Raises:
+        CotgenError: nothing could be built, or OUT may not be written.
+        StoppedError: the user stopped it; what is finished is kept.
+    """
+    start = time.monotonic()
+    env = os.environ if env is None else env
+    out, work = config.folders(env)
+    with _interruptible(out):
+        plan, tasks = _plan(config, cwd or Path.cwd(), env)
+        outcome = Outcome(out)
+        with hold(out, work / "locks"), _begin(config, plan, tasks, work, outcome, reporter) as run:
+            named = "none" if config.priors == "none" else "auto"
+            if named == "auto" and config.priors != "auto":
+                named = _sha256_of(run, Path(config.priors))
+            effective = config.effective(
+                tasks=tasks, split=plan.splits.name, excluded=plan.exclusion.entries, priors=named
+            )
+            output = Output(out, work, effective)
+            output.claim(config.replace)
+            facts = _all_facts(run)
+            priors = run.priors(facts)
+            jobs = run.write(run.choose(facts), priors)
+            run.pool.close()
+            _finish(run, output, jobs, priors)
+        outcome.wall_s = time.monotonic() - start
+    return outcome
+
+
+def _sha256_of(run: _Build, file: Path) -> str:
+    try:
+        return run.cache.file(file.resolve())
+    except OSError as error:
+        raise CotgenError(f"{file} cannot be read ({error.strerror}); check the path after --priors.") from error
+
+
+def _versions(config: BuildConfig) -> dict[str, str]:
+    """Versions of cotgen, its steps, and the libraries that pixels and JPEGs depend on."""
+    from cotgen.chains.write import CHAINS_VERSION
+    from cotgen.frames.decode import decoder_version
+    from cotgen.frames.encode import encoder_version
+    from cotgen.frames.extract import FRAMES_VERSION
+    from cotgen.shards.pack import PACK_VERSION
+
+    steps = {
+        "facts": FACTS_VERSION,
+        "priors": PRIORS_VERSION,
+        "frames": FRAMES_VERSION,
+        "chains": CHAINS_VERSION,
+        "pack": PACK_VERSION,
+    }
+    versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
+    if config.frames != "none":
+        versions |= {"decoder": decoder_version(), "encoder": encoder_version()}
+    return versions
+
+
+def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | None) -> None:
+    """Pack and seal, unless OUT is up to date already."""
+    from cotgen.shards.manifest import seal
+    from cotgen.surgeries.priors import Priors
+
+    outcome, config = run.outcome, run.config
+    failed = [left_out("surgery", why, [surgery]) for surgery, why in sorted(outcome.failed.items())]
+    if not jobs:
+        whys = "; ".join(f"{surgery}: {why}" for surgery, why in list(outcome.failed.items())[:3])
+        raise CotgenError(f"Nothing could be built. {whys or 'No labelled frame is left.'}")
+    versions = _versions(config)
+    content = fingerprint({"chains": [job.chains_fp for job in jobs], "frames": [job.frames_fp for job in jobs]})
+    whole = fingerprint(
+        {
+            "config": output.config,
+            "content": content,
+            "lost": [item.model_dump() for item in [*run.lost, *failed]],
+            "terms": run.described.terms.model_dump(),
+            "versions": versions,
+        }
+    )
+    current = output.current(whole, run.cache)
+    if current is not None:
+        outcome.manifest = current
+        outcome.unchanged = True
+        outcome.damaged = dict(current.counts.get("damaged", {}))
+        return
+    with Samples([(job.chains, job.frames) for job in jobs]) as samples:
+        gathered = samples.gather()
+        outcome.notes, outcome.damaged = gathered.notes, gathered.damaged
+        if not gathered.entries:
+            reasons = "; ".join(
+                f"{item.reason} ({item.count:,})" for item in together([*run.lost, *gathered.left_out])
+            )
+            raise CotgenError(f"No frame of {len(jobs)} surgeries gave a question: {reasons}")
+        run.reporter.expect("pack", len(gathered.entries))
+        start = time.monotonic()
+        output.begin(run.part(Path("state.json")))
+        packed = pack_samples(
+            output,
+            gathered,
+            samples,
+            fingerprint=content,
+            seed=config.seed,
+            shards=config.shards,
+            progress=lambda count: run.reporter.advance("pack", count),
+        )
+    times = Counter[str]()
+    for _, text, count in gathered.notes:
+        times[text] += count
+    manifest = Manifest(
+        kind="build",
+        fingerprint=whole,
+        config=output.config,
+        split_table=run.plan.splits.name,
+        splits={split: sorted(names, key=order_of) for split, names in gathered.surgeries.items()},
+        shards=packed.shards,
+        counts={**packed.counts, "notes": dict(times), "damaged": gathered.damaged},
+        left_out=together([*run.lost, *failed, *gathered.left_out]),
+        sources=[run.described.terms],
+        versions=versions,
+    )
+    outcome.manifest = seal(output.out, manifest, Priors.from_json(priors.read_bytes()) if priors else None)
+    output.remember(outcome.manifest, run.cache)
+    outcome.executed["pack"] = packed.written
+    outcome.reused["pack"] = len(packed.shards) - packed.written
+    outcome.seconds["pack"] = time.monotonic() - start
+
+
+def estimate(
+    config: BuildConfig, reporter: Reporter, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Estimate:
+    """What a build would make: surgeries, frames and questions from the labels, bytes and time estimated.
+
+    Nothing is decoded and OUT is not touched; facts are kept in the work folder, where the build finds them.
+
+    Raises:
+        CotgenError: as `build`.
+    """
+    env = os.environ if env is None else env
+    with _interruptible(None), contextlib.ExitStack() as stack:
+        plan, tasks = _plan(config, cwd or Path.cwd(), env)
+        if config.out is None and not config.work and not env.get("COTGEN_WORK"):
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cotgen-")))
+        else:
+            work = config.work_folder(env, (config.out or Path("out")).resolve())
+        outcome = Outcome(work)
+        run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
+        jobs = run.choose(_all_facts(run))
+        found: dict[str, dict[str, Any]] = {}
+        for job in jobs:
+            footage = run.source.frames(run.root, job.selected.files)
+            run.submit(
+                CountUnit(job.surgery, (job.facts,), footage, job.wanted, tasks, config.seed, run.described.procedure)
+            )
+        run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
+        return _estimate(run, [job for job in jobs if job.surgery in found], found)
+
+
+def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str, Any]]) -> Estimate:
+    config = run.config
+    pairs: Counter[str] = Counter()
+    surgeries: dict[str, list[str]] = {}
+    size = seconds = 0.0
+    for job in jobs:
+        counted = found[job.surgery]
+        pairs.update(counted["tasks"])
+        surgeries.setdefault(job.selected.split, []).append(job.surgery)
+        scale = min(1.0, config.max_side / max(1, counted["width"], counted["height"])) if config.max_side else 1.0
+        pixels = counted["width"] * counted["height"] * scale * scale * len(job.wanted)
+        if config.frames != "none":
+            unit = run.hash_unit(job)
+            seconds += sum(path.stat().st_size for path in unit.paths) / _HASH_RATE
+            decoded = min(counted["frames"], _ALONE * len(job.wanted))
+            seconds += decoded * counted["width"] * counted["height"] / _DECODE_RATE
+        if config.frames == "embed":
+            size += pixels * _BYTES_PER_PIXEL
+        size += _BYTES_PER_SAMPLE * len(job.wanted)
+    total = sum(pairs.values())
+    size += total * _BYTES_PER_PAIR
+    seconds = (seconds + total / _PAIR_RATE) / config.processes + size / _HASH_RATE
+    return Estimate(
+        surgeries=surgeries,
+        frames=sum(len(job.wanted) for job in jobs),
+        pairs=dict(sorted(pairs.items())),
+        bytes=int(size),
+        seconds=seconds,
+        warnings=run.outcome.warnings,
+        left_out=together(run.lost),
+        failed=run.outcome.failed,
+    )
+
+
+def count(
+    config: BuildConfig,
+    out: Path,
+    reporter: Reporter,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Count the priors of a source over its train surgeries and write them to a file.
+
+    Raises:
+        CotgenError: no train surgery is there, or the file cannot be written.
+    """
+    env = os.environ if env is None else env
+    with _interruptible(None), contextlib.ExitStack() as stack:
+        plan, tasks = _plan(config, cwd or Path.cwd(), env)
+        if config.work or env.get("COTGEN_WORK"):
+            work = config.work_folder(env, out)
+        else:
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cotgen-")))
+        outcome = Outcome(out)
+        run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
+        second = second_of(run.described.fps)
+        priors = run.priors(run.facts([(files, second) for files in plan.train]))
+        if priors is None:
+            raise CotgenError(
+                f"There is no train surgery of {plan.splits.name} in {plan.scan.root}, so there is nothing to count."
+            )
+        try:
+            write_whole(out, priors.read_bytes(), out.with_name(f".{out.name}.{os.getpid()}.part"))
+        except OSError as error:
+            raise explain(error, out) or error from error
+    return outcome

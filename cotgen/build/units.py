@@ -1,0 +1,558 @@
+"""Units: the pieces of work of a build, one step for one surgery each.
+
+A unit is plain data and `run_unit` a plain function of it, so any executor may run it anywhere. What it makes is one
+sealed file, whose name holds the fingerprint of everything that the unit reads: where that file stands, the unit is
+done. Units write under a temporary name that their spec gives them and take their own name last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import polars as pl
+
+from cotgen.build.files import (
+    SealedWriter,
+    fingerprint,
+    hash_ends,
+    hash_file,
+    move_into_place,
+    read_footer,
+    read_payload,
+    stamp,
+    stamp_of_set,
+    write_whole,
+)
+from cotgen.errors import CotgenError
+from cotgen.ontology import ontology_sha256
+from cotgen.records import Frame, Sample, Split, sample_key
+from cotgen.sources.base import (
+    FACTS_SCHEMA,
+    FACTS_VERSION,
+    LABELLED_SCHEMA,
+    Footage,
+    Oddity,
+    SurgeryFacts,
+    SurgeryFiles,
+)
+
+if TYPE_CHECKING:
+    from cotgen.chains.write import Written
+    from cotgen.frames.store import ExtractReport
+
+#: Raised when the priors counted from the same facts change.
+PRIORS_VERSION = 1
+#: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
+_ENDS_EARLY = "ends before this frame."
+#: How many names of left-out things are kept as examples.
+EXAMPLES = 10
+
+Tell: TypeAlias = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HashUnit:
+    """Read the pictures of one surgery to know their content.
+
+    Attributes:
+        surgery: whose they are.
+        paths: the video, or the wanted images.
+        names: their names below the root, which are part of what is hashed for images.
+        ends: whether only both ends of the file are read: where nothing is decoded, only its header matters.
+    """
+
+    STEP: ClassVar[str] = "hash"
+    surgery: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    ends: bool
+
+    @property
+    def cache_name(self) -> str:
+        """The name under which the hash is remembered."""
+        kind = "ends" if self.ends else "content"
+        if len(self.paths) == 1:
+            return f"{self.paths[0]}#{kind}"
+        listed = hashlib.blake2b("\n".join(self.names).encode(), digest_size=16).hexdigest()
+        return f"{self.paths[0].parent}#{kind}:{listed}"
+
+    @property
+    def mark(self) -> str:
+        """What shows that the files are those that were hashed."""
+        return stamp(self.paths[0]) if len(self.paths) == 1 else stamp_of_set(self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class FactsUnit:
+    """Read the annotations of one surgery.
+
+    Attributes:
+        source: name of the source.
+        root: its folder.
+        files: the files of the surgery.
+        step: frames of the clock from one instant to the next.
+        out: the sealed file.
+        part: its temporary name.
+    """
+
+    STEP: ClassVar[str] = "facts"
+    source: str
+    root: Path
+    files: SurgeryFiles
+    step: int
+    out: Path
+    part: Path
+
+    @property
+    def surgery(self) -> str:
+        """`cholec80/73`."""
+        return self.files.surgery
+
+
+@dataclass(frozen=True, slots=True)
+class PriorsUnit:
+    """Count the statistics of the train surgeries.
+
+    Attributes:
+        facts: their sealed facts.
+        excluded: (surgery, frames) that are not counted.
+        split: name of the split plan.
+        out: the JSON file.
+        part: its temporary name.
+    """
+
+    STEP: ClassVar[str] = "priors"
+    facts: tuple[Path, ...]
+    excluded: tuple[tuple[str, frozenset[int]], ...]
+    split: str
+    out: Path
+    part: Path
+    surgery: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FramesUnit:
+    """Take the wanted frames of one surgery out of its video or images.
+
+    Attributes:
+        surgery: whose they are.
+        footage: where the pictures are.
+        wanted: frames on the surgery's clock, ascending.
+        mode: `embed`, `reference` or `none`.
+        quality: of the JPEG.
+        max_side: longest side in pixels, 0 to keep the size.
+        out: the sealed file.
+        part: its temporary name.
+    """
+
+    STEP: ClassVar[str] = "frames"
+    surgery: str
+    footage: Footage
+    wanted: tuple[int, ...]
+    mode: Literal["embed", "reference", "none"]
+    quality: int
+    max_side: int
+    out: Path
+    part: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ChainsUnit:
+    """Ask, write and check: from the facts and frames of one surgery to its finished samples.
+
+    Attributes:
+        surgery: `cholec80/73`.
+        facts: sealed facts, one file per source.
+        frames: the sealed frames.
+        priors: the JSON file of the priors, or None.
+        wanted: frames on the surgery's clock, ascending.
+        tasks: names of the tasks.
+        split: of the surgery.
+        seed: of every draw.
+        procedure: which operation it is.
+        source: the source of the pictures.
+        clock: frames a second of the surgery's clock, `25/1`.
+        out: the sealed file.
+        part: its temporary name.
+    """
+
+    STEP: ClassVar[str] = "chains"
+    surgery: str
+    facts: tuple[Path, ...]
+    frames: Path
+    priors: Path | None
+    wanted: tuple[int, ...]
+    tasks: tuple[str, ...]
+    split: Split
+    seed: int
+    procedure: str
+    source: str
+    clock: str
+    out: Path
+    part: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CountUnit:
+    """Count the questions of one surgery and look at the size of its pictures, for --dry-run."""
+
+    STEP: ClassVar[str] = "count"
+    surgery: str
+    facts: tuple[Path, ...]
+    footage: Footage
+    wanted: tuple[int, ...]
+    tasks: tuple[str, ...]
+    seed: int
+    procedure: str
+
+
+Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | FramesUnit | ChainsUnit | CountUnit
+
+
+def facts_fingerprint(source: str, files: SurgeryFiles, annotations: Sequence[str], step: int) -> str:
+    """What the facts of a surgery depend on. `annotations` are the sha256 of its files, in their order."""
+    return fingerprint(
+        {
+            "step": "facts",
+            "version": FACTS_VERSION,
+            "source": source,
+            "surgery": files.surgery,
+            "annotations": [[*entry, sha256] for entry, sha256 in zip(files.annotations, annotations, strict=True)],
+            # Extracted pictures must end where the labels do; a source checks that by their names.
+            "images": [] if files.video else [list(entry) for entry in files.images],
+            "ontology": ontology_sha256(),
+            "every": step,
+        }
+    )
+
+
+def frames_fingerprint(
+    footage: Footage, content: str, wanted: Sequence[int], *, mode: str, quality: int, max_side: int
+) -> str:
+    """What the frames of a surgery depend on. `content` is the hash of its video or images."""
+    from cotgen.frames.decode import decoder_version
+    from cotgen.frames.encode import encoder_version
+    from cotgen.frames.extract import FRAMES_VERSION
+
+    decodes = mode != "none"
+    return fingerprint(
+        {
+            "step": "frames",
+            "version": FRAMES_VERSION,
+            "source": footage.source,
+            "video": footage.video,
+            "fps": footage.fps,
+            "content": content,
+            "wanted": list(wanted),
+            "mode": mode,
+            "quality": quality if decodes else 0,
+            "max_side": max_side,
+            "encoder": encoder_version() if decodes else "",
+            "decoder": decoder_version() if decodes else "",
+        }
+    )
+
+
+def priors_fingerprint(facts: Sequence[str], excluded: Mapping[str, Sequence[int]], split: str) -> str:
+    """What the priors depend on: the fingerprints of the facts, what is not counted, the split table."""
+    return fingerprint(
+        {
+            "step": "priors",
+            "version": PRIORS_VERSION,
+            "facts": sorted(facts),
+            "excluded": {surgery: sorted(indices) for surgery, indices in excluded.items() if indices},
+            "split": split,
+            "ontology": ontology_sha256(),
+        }
+    )
+
+
+def chains_fingerprint(
+    facts: Sequence[str],
+    frames: str,
+    priors: str,
+    *,
+    wanted: Sequence[int],
+    tasks: Sequence[str],
+    split: str,
+    seed: int,
+    procedure: str,
+) -> str:
+    """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none."""
+    from cotgen.chains.write import CHAINS_VERSION, templates_sha256
+
+    return fingerprint(
+        {
+            "step": "chains",
+            "version": CHAINS_VERSION,
+            "facts": list(facts),
+            "frames": frames,
+            "priors": priors,
+            "wanted": list(wanted),
+            "tasks": sorted(tasks),
+            "split": split,
+            "seed": seed,
+            "procedure": procedure,
+            "templates": templates_sha256(),
+        }
+    )
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+def run_unit(unit: Unit, tell: Tell = _nothing) -> dict[str, Any]:
+    """Run one unit.
+
+    Args:
+        unit: what to do.
+        tell: gets the amount done since its last call: frames, or bytes for a HashUnit.
+
+    Returns:
+        Plain values about the result: for a HashUnit its hash, for a CountUnit its counts.
+
+    Raises:
+        CotgenError: the input is bad.
+        OSError: the result cannot be written.
+    """
+    match unit:
+        case HashUnit():
+            return _hash(unit, tell)
+        case FactsUnit():
+            return _facts(unit)
+        case PriorsUnit():
+            return _priors(unit)
+        case FramesUnit():
+            return _frames(unit, tell)
+        case ChainsUnit():
+            return _chains(unit, tell)
+        case CountUnit():
+            return _count(unit)
+
+
+def _hash(unit: HashUnit, tell: Tell) -> dict[str, Any]:
+    mark = unit.mark
+    newest = max(path.stat().st_mtime_ns for path in unit.paths)
+    if len(unit.paths) == 1:
+        sha256 = hash_ends(unit.paths[0]) if unit.ends else hash_file(unit.paths[0], tell)
+    else:
+        digest = hashlib.sha256()
+        for path, name in zip(unit.paths, unit.names, strict=True):
+            content = hash_ends(path) if unit.ends else hash_file(path, tell)
+            digest.update(f"{name}\n{path.stat().st_size}\n{content}\n".encode())
+        sha256 = digest.hexdigest()
+    if unit.mark != mark:
+        raise CotgenError(f"{unit.paths[0]} changed while it was read. Wait until it is complete, then build again.")
+    return {"sha256": sha256, "mark": mark, "newest_ns": newest}
+
+
+def _facts(unit: FactsUnit) -> dict[str, Any]:
+    from cotgen.sources import source
+
+    found = source(unit.source).facts(unit.root, unit.files, unit.step)
+    with SealedWriter(unit.part) as writer:
+        places = {
+            name: writer.write(_table_bytes(table, schema))
+            for name, table, schema in (
+                ("facts", found.facts, FACTS_SCHEMA),
+                ("labelled", found.labelled, LABELLED_SCHEMA),
+            )
+        }
+        oddities = [[odd.file, odd.text, odd.count] for odd in found.oddities]
+        writer.seal({"surgery": found.surgery, "oddities": oddities, "places": places})
+    move_into_place(unit.part, unit.out)
+    return {}
+
+
+def _table_bytes(table: pl.DataFrame, schema: Mapping[str, Any]) -> bytes:
+    buffer = BytesIO()
+    table.select(pl.col(name).cast(kind) for name, kind in schema.items()).write_ipc(buffer)
+    return buffer.getvalue()
+
+
+def read_facts(path: Path) -> SurgeryFacts:
+    """What a FactsUnit wrote."""
+    footer = read_footer(path)
+    tables = {name: pl.read_ipc(BytesIO(read_payload(path, place))) for name, place in footer["places"].items()}
+    oddities = tuple(Oddity(*entry) for entry in footer["oddities"])
+    return SurgeryFacts(footer["surgery"], tables["facts"], tables["labelled"], oddities)
+
+
+def _priors(unit: PriorsUnit) -> dict[str, Any]:
+    from cotgen.surgeries.priors import count_priors
+
+    excluded = dict(unit.excluded)
+
+    def facts() -> Iterator[SurgeryFacts]:
+        for path in unit.facts:
+            found = read_facts(path)
+            without = excluded.get(found.surgery, frozenset())
+            if without:
+                kept = ~pl.col("index").is_in(sorted(without))
+                found = SurgeryFacts(found.surgery, found.facts.filter(kept), found.labelled.filter(kept))
+            yield found
+
+    write_whole(unit.out, count_priors(facts(), unit.split).to_json(), unit.part)
+    return {}
+
+
+def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
+    from cotgen.frames.extract import extract
+
+    told = 0
+
+    def so_far(count: int) -> None:
+        nonlocal told
+        tell(count - told)
+        told = count
+
+    extract(
+        unit.footage,
+        unit.wanted,
+        unit.mode,
+        unit.part,
+        quality=unit.quality,
+        max_side=unit.max_side,
+        progress=so_far,
+    )
+    move_into_place(unit.part, unit.out)
+    return {}
+
+
+def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
+    from cotgen.chains.write import write_surgery
+    from cotgen.frames.store import FrameStore
+    from cotgen.surgeries.join import scenes
+    from cotgen.surgeries.priors import Priors
+
+    with FrameStore.open(unit.frames) as store:
+        rows, report = store.rows(), store.report
+    facts = [read_facts(path) for path in unit.facts]
+    joined = Counter[str]()
+    found = scenes(
+        facts,
+        {index: row.measured for index, row in rows.items()},
+        {index: (row.width, row.height) for index, row in rows.items()},
+        unit.procedure,
+        {},
+        joined,
+    )
+    priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
+    written = write_surgery(found, tasks=unit.tasks, seed=unit.seed, priors=priors)
+    silent: list[str] = []
+    samples: list[list[Any]] = []
+    pairs = 0
+    with SealedWriter(unit.part) as writer:
+        for scene, own in zip(found, written.pairs, strict=True):
+            tell(1)
+            if not own:
+                silent.append(scene.key)
+                continue
+            row = rows[scene.index]
+            sample = Sample(
+                key=scene.key,
+                surgery=scene.surgery,
+                split=unit.split,
+                sources=sorted({name.partition(".")[0] for name in scene.labelled}),
+                frame=Frame(
+                    index=scene.index,
+                    fps=unit.clock,
+                    time_s=float(Fraction(scene.index) / Fraction(unit.clock)),
+                    width=row.width,
+                    height=row.height,
+                    source=unit.source,
+                    file=row.file,
+                    native_index=row.native_index,
+                    crop=list(row.crop),
+                    pixels=row.pixels,
+                    sha256=row.sha256,
+                ),
+                labelled=sorted(scene.labelled),
+                facts=list(scene.facts),
+                measured=list(scene.measured),
+                pairs=own,
+            )
+            offset, length = writer.write(sample.to_json())
+            samples.append([scene.key, offset, length, row.offset, row.length])
+            pairs += len(own)
+        writer.seal(
+            {
+                "surgery": unit.surgery,
+                "split": unit.split,
+                "samples": samples,
+                "pairs": pairs,
+                "left_out": _left_out(unit.surgery, report.missing, silent, written),
+                "damaged": sorted({reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}),
+                "notes": _notes(facts, report, unit.surgery, joined["box_dropped"]),
+            }
+        )
+    move_into_place(unit.part, unit.out)
+    return {"pairs": pairs}
+
+
+def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], written: Written) -> list[list[Any]]:
+    """Rows of (what, reason, count, examples)."""
+    by_reason: dict[str, list[str]] = {}
+    for index, reason in missing.items():
+        by_reason.setdefault(reason, []).append(sample_key(surgery, index))
+    if silent:
+        by_reason["no question can be asked of this frame"] = list(silent)
+    lost: list[list[Any]] = [
+        ["frame", reason, len(keys), keys[:EXAMPLES]] for reason, keys in sorted(by_reason.items())
+    ]
+    # The examples do not say which check refused them, so they are given only where there is no doubt.
+    examples = [text.partition(": ")[0] for text in written.examples[:EXAMPLES]]
+    lost += [
+        ["pair", f"refused by the check '{check}'", count, examples if len(written.refused) == 1 else []]
+        for check, count in sorted(written.refused.items())
+    ]
+    if written.unwritten:
+        lost.append(
+            ["pair", "the frame has no label that the first level of a chain could show", written.unwritten, []]
+        )
+    return lost
+
+
+def _notes(facts: Sequence[SurgeryFacts], report: ExtractReport, surgery: str, boxes: int) -> list[list[Any]]:
+    """Rows of (file or surgery, what was unusual and handled, count)."""
+    notes: list[list[Any]] = [[odd.file, odd.text, odd.count] for found in facts for odd in found.oddities]
+    if report.index_mode == "count":
+        notes.append([surgery, f"frames were counted by decoding all: {report.index_reason}", 1])
+    notes += [[surgery, text, 1] for text in report.notes]
+    if boxes:
+        notes.append([surgery, "boxes under two pixels were dropped", boxes])
+    return notes
+
+
+def _count(unit: CountUnit) -> dict[str, Any]:
+    from cotgen.frames.index import VideoError, open_video
+    from cotgen.surgeries.join import scenes
+    from cotgen.tasks import plan_questions
+
+    width = height = frames = 0
+    if unit.footage.video:
+        try:
+            with open_video(unit.footage.root / unit.footage.video) as (container, stream):
+                width, height = stream.width, stream.height
+                seconds = Fraction(container.duration or 0, 1_000_000)
+                frames = int(seconds * Fraction(unit.footage.fps))
+        except VideoError as error:
+            raise CotgenError(error.message) from error
+    elif unit.footage.images:
+        from PIL import Image
+
+        with Image.open(unit.footage.root / unit.footage.images[0][1]) as picture:
+            width, height = picture.size
+        frames = len(unit.wanted)
+    facts = [read_facts(path) for path in unit.facts]
+    found = scenes(facts, {}, dict.fromkeys(unit.wanted, (width, height)), unit.procedure, {})
+    tasks = Counter(question.task for _, question in plan_questions(found, unit.tasks, unit.seed))
+    return {"tasks": dict(sorted(tasks.items())), "width": width, "height": height, "frames": frames}

@@ -1,0 +1,1 @@
+"""Exact frames: index, decode, encode, measure, store."""
