@@ -134,11 +134,21 @@ class BuildConfig(BaseModel):
             return os.cpu_count() or 1
 
     def folders(self, env: Mapping[str, str]) -> tuple[Path, Path]:
-        """OUT and the work folder, absolute. Raises CotgenError where neither says where to write."""
+        """OUT and the work folder, absolute.
+
+        Raises:
+            CotgenError: there is no OUT, or the work folder is in it.
+        """
         if self.out is None:
             raise CotgenError("Say where the data set shall be written: --out DIR")
         out = self.out.resolve()
-        return out, self.work_folder(env, out)
+        work = self.work_folder(env, out)
+        if work.is_relative_to(out):
+            raise CotgenError(
+                f"The work folder {work} is in {out}, which holds what can be published and nothing else. "
+                "Choose another --work."
+            )
+        return out, work
 
     def work_folder(self, env: Mapping[str, str], out: Path) -> Path:
         """The work folder: `--work`, `$COTGEN_WORK`, or `OUT.work` beside OUT."""

@@ -171,7 +171,7 @@ class Outcome:
         unchanged: whether OUT was already up to date.
         failed: surgery -> why it failed.
         damaged: surgery -> what is wrong with its pictures; what is good of it is in.
-        warnings: sentences.
+        warnings: sentences that were said on the way.
         notes: file or surgery, what was unusual and handled, how often.
         executed: step -> units that were run; shards for `pack`.
         reused: step -> units that were done already.
@@ -209,7 +209,6 @@ class Estimate:
         pairs: task -> questions.
         bytes: of the finished folder, estimated.
         seconds: from start to end, estimated.
-        warnings: sentences.
         left_out: surgeries that are not built.
         failed: surgery -> why its labels cannot be read.
     """
@@ -219,15 +218,12 @@ class Estimate:
     pairs: Mapping[str, int]
     bytes: int
     seconds: float
-    warnings: Sequence[str]
     left_out: Sequence[LeftOut]
     failed: Mapping[str, str]
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
     """The table at the end."""
-    for warning in outcome.warnings:
-        console.print(f"Note: {warning}", markup=False, highlight=False, soft_wrap=True)
     manifest = outcome.manifest
     if manifest is not None:
         if outcome.unchanged:
@@ -294,8 +290,6 @@ def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
 
 def show_estimate(console: Console, estimate: Estimate) -> None:
     """The table of --dry-run."""
-    for warning in estimate.warnings:
-        _print(console, f"Note: {warning}")
     table = _table("This build would make", "", "")
     for split, surgeries in estimate.surgeries.items():
         _row(table, f"{split} surgeries", f"{len(surgeries):,}")

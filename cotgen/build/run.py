@@ -125,7 +125,8 @@ class _Build:
         self.described = self.source.describe()
         self.root = self.plan.scan.root
         self.step = step_of(self.config.rate, self.described.fps)
-        self.outcome.warnings += self.plan.warnings
+        for warning in self.plan.warnings:
+            self.warn(warning)
         self.lost += self.plan.left_out
 
     # Names of results and of their unfinished files.
@@ -166,6 +167,10 @@ class _Build:
             self.outcome.seconds[unit.STEP] = self.outcome.seconds.get(unit.STEP, 0.0) + event.seconds
             then(event)
 
+    def warn(self, text: str) -> None:
+        self.outcome.warnings.append(text)
+        self.reporter.say(f"Note: {text}")
+
     def reuse(self, step: str) -> None:
         self.outcome.reused[step] = self.outcome.reused.get(step, 0) + 1
 
@@ -178,7 +183,7 @@ class _Build:
             self.outcome.traces = make_folder(self.work / "failures") / f"{surgery.replace('/', '-')}.txt"
             self.outcome.traces.write_text(trace, encoding="utf-8")
         if surgery != "priors" and surgery not in {item.surgery for item in self.plan.selected}:
-            self.outcome.warnings.append(f"{surgery} is not counted in the priors: {text}")
+            self.warn(f"{surgery} is not counted in the priors: {text}")
         elif surgery not in self.outcome.failed:
             self.outcome.failed[surgery] = text
             self.reporter.say(f"{surgery} is left out: {text}")
@@ -217,7 +222,7 @@ class _Build:
         second = second_of(self.described.fps)
         counted = [files.surgery for files in self.plan.train if (files.surgery, second) in facts]
         if not counted:
-            self.outcome.warnings.append(
+            self.warn(
                 f"there is no train surgery of {self.plan.splits.name} in {self.root}, so no statistics: "
                 "no sentence rests on them, and more answers count as asserted"
             )
@@ -279,7 +284,7 @@ class _Build:
                 self.lost.append(left_out("frame", "excluded by --exclude", keys))
             for index in sorted(excluded - held):
                 key = sample_key(selected.surgery, index)
-                self.outcome.warnings.append(f"--exclude: {key} matches no labelled frame of this build")
+                self.warn(f"--exclude: {key} matches no labelled frame of this build")
             if wanted:
                 jobs.append(_Job(selected, path, mark, tuple(wanted)))
             else:
@@ -424,7 +429,9 @@ def _interruptible(out: Path | None) -> Iterator[None]:
         raise _Stop
 
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)} if main else {}
+    # Who started us with nohup wants a closed terminal to be ignored.
+    asked = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in asked} if main else {}
     try:
         yield
     except (KeyboardInterrupt, _Stop):
@@ -672,7 +679,6 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         pairs=dict(sorted(pairs.items())),
         bytes=int(size),
         seconds=seconds,
-        warnings=run.outcome.warnings,
         left_out=together(run.lost),
         failed=run.outcome.failed,
     )

@@ -428,7 +428,7 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
 
 
 def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
-    from cotgen.chains.write import write_surgery
+    from cotgen.chains.write import Written, write_scenes
     from cotgen.frames.store import FrameStore
     from cotgen.surgeries.join import scenes
     from cotgen.surgeries.priors import Priors
@@ -446,12 +446,13 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         joined,
     )
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
-    written = write_surgery(found, tasks=unit.tasks, seed=unit.seed, priors=priors)
+    written = Written([])
+    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written)
     silent: list[str] = []
     samples: list[list[Any]] = []
     pairs = 0
     with SealedWriter(unit.part) as writer:
-        for scene, own in zip(found, written.pairs, strict=True):
+        for scene, own in zip(found, pairs_of, strict=True):
             tell(1)
             if not own:
                 silent.append(scene.key)

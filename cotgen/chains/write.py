@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -71,8 +71,33 @@ def write_surgery(scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, p
         seed: seed of the build.
         priors: statistics of the train surgeries, or None: then no sentence of basis `prior` is written.
     """
-    written = Written([[] for _ in scenes])
+    written = Written([])
+    for pairs in write_scenes(scenes, tasks=tasks, seed=seed, priors=priors, written=written):
+        written.pairs.append(pairs)
+    return written
+
+
+def write_scenes(
+    scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, priors: Priors | None, written: Written
+) -> Iterator[list[Pair]]:
+    """As `write_surgery`, one scene at a time, so that no more than its pairs are in memory.
+
+    Args:
+        scenes: the frames of one surgery in time order.
+        tasks: names of tasks.
+        seed: seed of the build.
+        priors: statistics of the train surgeries, or None.
+        written: takes the counts; its `pairs` are left alone.
+
+    Yields:
+        The pairs of each scene, in the order of the scenes; an empty list where it has none.
+    """
+    pairs: list[Pair] = []
+    current = 0
     for position, question in plan_questions(scenes, tasks, seed):
+        while current < position:
+            yield pairs
+            pairs, current = [], current + 1
         scene = scenes[position]
         drafted = write_pair(scene, question, priors, seed)
         if drafted is None:
@@ -86,8 +111,10 @@ def write_surgery(scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, p
             if len(written.examples) < KEPT_EXAMPLES:
                 written.examples.append(f"{scene.key}#{pair.id}: {hard[0].text}")
             continue
-        written.pairs[position].append(pair.model_copy(update={"findings": findings}) if findings else pair)
-    return written
+        pairs.append(pair.model_copy(update={"findings": findings}) if findings else pair)
+    for _ in range(current, len(scenes)):
+        yield pairs
+        pairs = []
 
 
 @cache

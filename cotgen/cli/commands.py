@@ -246,9 +246,7 @@ def priors(
         "exclude": exclude,
         "workers": workers,
     }
-    outcome = count(_config(None, given), out.resolve(), Reporter(None if quiet else _console()))
-    for warning in outcome.warnings:
-        typer.echo(f"Note: {warning}", err=True)
+    count(_config(None, given), out.resolve(), Reporter(None if quiet else _console()))
     if not quiet:
         typer.echo(f"The priors are in {out}.")
 

@@ -77,7 +77,7 @@ def decode(
             before one; `last_good` is the number of the last frame before the first damage.
         ValueError: a wanted number is negative.
     """
-    numbers = sorted(set(wanted))
+    numbers = sorted({int(number) for number in wanted})
     if numbers and numbers[0] < 0:
         raise ValueError(f"frame {numbers[0]} is wanted; frame numbers start at 0")
     if not numbers:

@@ -65,7 +65,7 @@ def extract(
         CotgenError: `out` cannot be written.
         ValueError: a wanted number is negative.
     """
-    numbers = sorted(set(wanted))
+    numbers = sorted({int(number) for number in wanted})
     if numbers and numbers[0] < 0:
         raise ValueError(f"frame {numbers[0]} is wanted; frame numbers start at 0")
     with writing(out) as writer:

@@ -80,6 +80,8 @@ def test_the_work_folder_is_the_option_then_the_environment_then_beside_out(tmp_
     assert plain.folders({"COTGEN_WORK": str(tmp_path / "shared")})[1] == tmp_path / "shared"
     named = BuildConfig(source="cholec80", out=out, work=tmp_path / "mine")
     assert named.folders({"COTGEN_WORK": "/elsewhere"})[1] == tmp_path / "mine"
+    with pytest.raises(CotgenError, match="holds what can be published and nothing else"):
+        BuildConfig(source="cholec80", out=out, work=out / "work").folders({})
     with pytest.raises(CotgenError, match="--out DIR"):
         BuildConfig(source="cholec80").folders({})
 

@@ -11,6 +11,7 @@ import pytest
 
 import cotgen
 from cotgen.cli import main
+from cotgen.sources.demo import make_demo
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -33,11 +34,9 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cotgen demo` makes: two surgeries of ten seconds."""
+    """Two surgeries of ten seconds, in small pictures."""
     folder = tmp_path_factory.mktemp("cli") / "demo"
-    call = [sys.executable, "-m", "cotgen", "demo", str(folder), "--surgeries", "2", "--seconds", "10"]
-    found = subprocess.run(call, capture_output=True, text=True, check=True)
-    assert f"cotgen build --source cholec80 --root {folder} --out OUT" in found.stdout
+    make_demo(folder, surgeries=2, seconds=10, size=(160, 90))
     return folder
 
 
@@ -57,6 +56,15 @@ def test_help_and_version(cli: Cli) -> None:
     for command in ("build", "demo", "verify", "sources", "show", "priors", "merge", "diff"):
         assert f"\n  {command} " in out
     assert cli("--version")[:2] == (0, f"cotgen {cotgen.__version__}\n")
+
+
+def test_a_demo_is_made_and_the_next_command_named(cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("demo", tmp_path / "demo", "--surgeries", 1, "--seconds", 10)
+    assert code == 0
+    assert f"cotgen build --source cholec80 --root {tmp_path / 'demo'} --out OUT" in out
+    assert [path.name for path in (tmp_path / "demo" / "cholec80" / "videos").iterdir()] == ["video01.mp4"]
+    code, _, err = cli("demo", tmp_path / "other", "--surgeries", 99)
+    assert (code, "Traceback" in err) == (2, False)
 
 
 def test_the_table_at_the_end_says_what_there_is_and_what_is_missing(built: Path) -> None:

@@ -50,6 +50,12 @@ def test_the_hash_of_pixels_is_that_of_the_decoded_frame(film: Any, tmp_path: Pa
         assert store.image(77) == encode(pixels)
 
 
+def test_numbers_may_come_from_numpy(film: Any, tmp_path: Path) -> None:
+    for name, wanted in (("a", list(np.array([25, 50]))), ("b", [25, 50])):
+        extract(video(film.plain()), wanted, "embed", tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_reference_has_the_same_rows_without_images(film: Any, tmp_path: Path) -> None:
     extract(video(film.plain()), range(0, 260, 50), "embed", tmp_path / "embed")
     extract(video(film.plain()), range(0, 260, 50), "reference", tmp_path / "reference")

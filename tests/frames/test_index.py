@@ -4,7 +4,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cotgen.frames.index import FrameIndex, VideoError, _certain, index_video
@@ -78,12 +77,3 @@ def test_which_ranks_are_certain_at_an_open_end() -> None:
     # The packet shown at 3 is gone: 4 is not the fourth frame.
     assert _certain([0, 1, 2, 4], [-2, -1, 0, 1], strict=False) == 3
     assert _certain([0, 1, 2, 4], [-2, -1, 0, 1], strict=True) == 2
-
-
-def test_frames_are_the_same_through_numpy_numbers(film: Any) -> None:
-    """Polars and numpy hand over their own integers."""
-    from cotgen.frames.decode import decode
-
-    path = film.plain()
-    wanted = list(np.array([25, 50], dtype=np.int64))
-    assert [n for n, _ in decode(path, wanted, index_video(path))] == [25, 50]
