@@ -2,11 +2,11 @@
 
 Ten minutes of H.264, 854x480, 25 frames a second, B-frames (x264 veryfast, bf 3): a textured picture that drifts, with
 something bright moving across and sensor noise, 75 s repeated without encoding it again. Where COTGEN_REAL_DATA is set,
-one of its real clips too, repeated likewise. Each program takes the same frames at about the same number of bytes
-(JPEG quality 90, which is ffmpeg's `-q:v 2`). Ours stores them sealed with two hashes and the measured values of each;
-the others only write files. CPU is user and system time of the process and its children, from its start, so imports
-count. The programs take turns in each round, each with one decoding thread: with more, both others use more CPU.
-OpenCV decodes all with `grab` and converts only what is wanted: its fastest exact way.
+one of its real clips too, repeated likewise. Each program takes the same frames at JPEG quality 90; ffmpeg's steps are
+coarse, and `-q:v 2` is the one below it, in its favour. Ours stores them sealed with two hashes and the measured values
+of each; the others only write files. CPU is user and system time of the process and its children, from its start, so
+imports count. The programs take turns in each round, each with one decoding thread: with more, both others use more
+CPU. OpenCV decodes all with `grab` and converts only what is wanted: its fastest exact way.
 """
 
 import os

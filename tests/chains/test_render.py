@@ -19,7 +19,8 @@ def pair(**other: object) -> Pair:
         Statement(level=3, text="So it is.", basis="follows", evidence=["statement:0"]),
     ]
     values: dict[str, object] = {
-        "id": "phase.choice", "task": "phase", "question": "Which phase?", "options": ["Preparation", "Clipping and cutting"],
+        "id": "phase.choice", "task": "phase", "question": "Which phase?",
+        "options": ["Preparation", "Clipping and cutting"],
         "boxes": [[85, 48, 427, 240]], "support": "weak", "statements": statements, "answer": "Preparation",
         "writer": "template/1",
     }  # fmt: skip
