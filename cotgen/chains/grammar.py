@@ -86,7 +86,6 @@ SET_PRIOR = (
 NONE_PRIOR = (
     "A view without instruments is {word} met in {phase}{more}.",
     "A view without instruments {word} belongs to {phase}{more}.",
-    "Where instruments are missing, it is {word} in {phase}{more}.",
 )
 ONE_PRIOR = (
     "{A} {is} {word} met in {phase}{more}.",
@@ -147,13 +146,12 @@ COUNTED = (
     "{List} {make} {number} {kinds}.",
     "Counted by kind, {list} {make} {number} {kinds}.",
     "That makes {number} {kinds}, {list}.",
-    "With {list}, {number} {kinds} {are} there.",
+    "With {list}, there {are} {number} {kinds} in view.",
     "So there {are} {number} {kinds}, {list}.",
 )
 NONE_COUNTED = (
     "So there is no kind to count.",
-    "That makes no kind at all.",
-    "Counted by kind, there is none.",
+    "Counted by kind, that makes none.",
 )
 BAG_APART = (
     "The bag stays out of the count.",
@@ -175,7 +173,7 @@ IS_NOT_THERE = (
 NOT_IMPLIED = (
     "So {o} in the field {do} not mean that {a} {is} there as well.",
     "That {o} {is_o} in view does not mean that {a} {is} too.",
-    "{O} in view {do} not bring {a} into view.",
+    "{O} in view {do} not imply {a}.",
 )
 BLACK = (
     ("The picture is black.", "The picture is dark."),
@@ -184,7 +182,10 @@ BLACK = (
 )
 LIT = (
     ("The picture is lit, and {a} {is} in view.", "There is light in the picture, and {a} {is} visible."),
-    ("Light and an instrument make up a field to look at.", "What is lit and in view can be looked at together."),
+    (
+        "Light and an instrument in view make a field of work.",
+        "A lit picture with an instrument in it shows a field of work.",
+    ),
     ("So the operative field is visible.", "The operative field is thus visible."),
 )
 

@@ -195,15 +195,12 @@ def _presence(c: Composer) -> None:
             c.add(3, c.pick("close", NONE_NAMED), "follows", [*grounds, f"none:{c.source}"])
             return
         kinds = _named(c, ids)
-        shape = c.pick("close", [s for s in NAMED if "{tips}" not in s or _all_have_tips(ids)])
+        shapes = [s for s in NAMED if ("{tips}" not in s or BAG not in ids) and ("reads" not in s or len(ids) > 1)]
+        shape = c.pick("close", shapes)
         evidence = [*grounds, *(f"fact:{fact.id}" for fact in facts), every]
         c.add(3, fill(shape, **kinds), "follows", evidence)
 
     _argue_use(c, ids, told, close, must=not whole)
-
-
-def _all_have_tips(ids: Sequence[str]) -> bool:
-    return BAG not in ids
 
 
 def _count(c: Composer) -> None:
