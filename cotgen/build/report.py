@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -249,8 +250,9 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             _print(console, f"Some failures are defects of cotgen; please report them with {outcome.traces}.")
         _print(console, "Correct the input and run the same command again: only what failed is done anew.")
     if manifest is not None and not outcome.unchanged:
+        out = shlex.quote(str(outcome.out))
         _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
-        _print(console, f"Check it: cotgen verify {outcome.out}    Look at it: cotgen show {outcome.out}")
+        _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
 
 
 def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:

@@ -83,10 +83,12 @@ def spell(reference: EvidenceRef, facts: Sequence[Fact], pair: Pair, priors: Pri
         case "none":
             name, _, absent = target.partition("/")
             source, _, kind = name.partition(".")
-            return f"{source} labels {kind}, and {_name(absent) if absent else 'none'} is not among what it names"
+            return f"{source} labels {kind}, and names {f'no {_name(absent)}' if absent else 'none'}"
         case "all":
-            source, _, kind = target.partition(".")
-            return f"{source} labels {kind}, and these are all that it names"
+            name, _, apart = target.partition("/")
+            source, _, kind = name.partition(".")
+            but = f", {_name(apart)} apart" if apart else ""
+            return f"{source} labels {kind}, and these are all that it names{but}"
         case "box":
             at = int(target)
             return f"box {at}: {pair.boxes[at]}" if at < len(pair.boxes) else _lost(reference)

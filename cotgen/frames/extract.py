@@ -137,11 +137,14 @@ class _Extraction:
     def images(self, footage: Footage, numbers: Sequence[int]) -> ExtractReport:
         """Read image files, each for one frame."""
         files = dict(footage.images)
+        last = max(files, default=-1)
         missing = {}
         for number in numbers:
             file = files.get(number)
             if file is None:
-                missing[number] = "The source has no image of this frame."
+                # Extraction tools leave out the last instant as a rule, so that is no damage; a gap may be.
+                after = f"{Path(files[last]).parent} ends before this frame." if files and number > last else ""
+                missing[number] = after or "The source has no image of this frame."
                 continue
             try:
                 self._image(number, file, footage.root / file)

@@ -159,9 +159,9 @@ def test_images_jpeg_goes_in_as_it_is_and_png_becomes_jpeg(film: Any, tmp_path: 
     jpeg = save(tmp_path, "frames/video01_000002.jpg", rgb, quality=71)
     png = save(tmp_path, "frames/video01_000003.png", rgb)
     footage = Footage("cholec80", tmp_path, images=((25, jpeg), (50, png)))
-    report = extract(footage, [25, 50, 75], "embed", tmp_path / "a")
+    report = extract(footage, [0, 25, 50, 75], "embed", tmp_path / "a")
     assert (report.frames, report.index_mode) == (2, "images")
-    assert report.missing == {75: "The source has no image of this frame."}
+    assert report.missing == {0: "The source has no image of this frame.", 75: "frames ends before this frame."}
     with FrameStore.open(tmp_path / "a") as store:
         assert store.image(25) == (tmp_path / jpeg).read_bytes()
         assert store.row(25).pixels == pixels_sha256(decoded(store.image(25)))
