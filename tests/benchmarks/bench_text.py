@@ -48,7 +48,8 @@ def run() -> str:
     lines += [
         "",
         f"{len(chains):,} chains of look-alike surgeries: {sum(refused.values())} refused, {leaks} leak phrases; {shares}.",
-        f"{sum(made.values()):,} planted errors of {len(KINDS)} kinds: {sum(caught.values()) / sum(made.values()):.2%} caught; "
+        f"{sum(made.values()):,} planted errors of {len(KINDS)} kinds: "
+        f"{sum(caught.values()) / sum(made.values()):.2%} caught; "
         f"least: {least}, {caught[least]} of {made[least]}.",
     ]
     return "\n".join(lines)
