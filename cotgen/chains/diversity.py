@@ -17,75 +17,12 @@ from cotgen.records import Pair, Scene
 
 Plan: TypeAlias = tuple[tuple[int, str, tuple[str, ...]], ...]
 
-_FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "both",
-        "by",
-        "can",
-        "does",
-        "do",
-        "for",
-        "from",
-        "has",
-        "have",
-        "he",
-        "her",
-        "here",
-        "his",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "no",
-        "nor",
-        "not",
-        "of",
-        "off",
-        "on",
-        "one",
-        "or",
-        "out",
-        "so",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "themselves",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "thus",
-        "to",
-        "too",
-        "up",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "with",
-        "itself",
-        "hence",
-        "therefore",
-        "also",
-    ]
-)
+_FUNCTION_TEXT = """
+a an and any are as at be both by can does do for from has have he her here his in into is it its no nor not of off on
+one or out so than that the their them themselves then there these they this those thus to too up was were what when
+where which while who with itself hence therefore also
+"""
+_FUNCTION_WORDS = frozenset(_FUNCTION_TEXT.split())
 _BOX = re.compile(r"<bbox:\d+>")
 _WORD = re.compile(r"[a-z]+|<[a-z]+>")
 

@@ -122,8 +122,10 @@ def templates_sha256() -> str:
     """sha256 over all that chains are made of besides their inputs: grammar, checks, wordings, ontology, knowledge."""
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
-    for name in ("grammar.py", "lexicon.py", "reading.py", "template.py"):
-        digest.update((folder / name).read_bytes())
+    names = ["grammar.py", "lexicon.py", "reading.py", "template.py"]
+    names += [f"checks/{name}.py" for name in ("base", "evidence", "facts", "reasoning", "vocabulary", "wording")]
+    for name in names:
+        digest.update(folder.joinpath(name).read_bytes())
     for name in sorted(TASKS):
         digest.update("\n".join(TASKS[name].wordings).encode())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cotgen.chains.checks import evidence, facts, reasoning
 from cotgen.chains.checks.base import Case, Check, support_of
+from cotgen.chains.checks.vocabulary import vocabulary
 from cotgen.chains.checks.wording import wording
 from cotgen.chains.render import ParsedChain
 from cotgen.records import Finding, Pair, Sample, Scene
@@ -29,6 +30,7 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     reasoning.reversed_conditional,
     reasoning.frequency,
     wording,
+    vocabulary,
 )
 
 __all__ = ["CONTENT_CHECKS", "Case", "check_case", "check_chain", "check_pair", "check_sample", "support_of"]

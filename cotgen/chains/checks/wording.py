@@ -12,9 +12,11 @@ from functools import lru_cache
 from typing import Literal
 
 from cotgen.chains.checks.base import Case, found
+from cotgen.chains.reading import FREQUENCY
 from cotgen.records import Finding
 
-Scope = Literal["all", "claim"]
+#: `claim`: about this frame; `look`: unless a word of frequency shows that it speaks of many views; `all`: always.
+Scope = Literal["all", "claim", "look"]
 
 
 def _words(*alternatives: str) -> re.Pattern[str]:
@@ -74,6 +76,8 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
             r"already",
             r"continu(?:e|es|ed|ing)",
             r"soon",
+            r"in a moment",
+            r"shortly",
             r"afterwards?",
             r"later",
             r"eventually",
@@ -151,6 +155,8 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
             r"perfect\w*",
             r"satisfactor\w*",
             r"ideal\w*",
+            r"(?:view|field|picture|image) is clear",
+            r"critical view",
         ),
         "judges",
     ),
@@ -266,7 +272,7 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
         "tells a movement or an entry",
     ),
     "visual": (
-        "claim",
+        "look",
         _words(
             r"(?:blu|green|brown|redd?|yellow|whit|pink|purpl|grey|gray|black|dark|pal|silver)(?:e|ish|y|en|er|ened)?",
             r"metallic",
@@ -355,7 +361,7 @@ def sentence_problems(text: str, general: bool, measured_position: bool) -> tupl
     """(check, message) for each rule that a sentence breaks."""
     problems = []
     for name, (scope, pattern, message) in RULES.items():
-        if scope == "claim" and general:
+        if general and (scope == "claim" or (scope == "look" and FREQUENCY.search(text))):
             continue
         if match := pattern.search(text):
             problems.append((name, f"'{match.group().strip()}' {message}"))
