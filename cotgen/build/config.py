@@ -58,14 +58,14 @@ class BuildConfig(BaseModel):
     fps: str = "1"
     tasks: tuple[str, ...] = ()
     split: tuple[str, ...] = ("clean/1",)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     workers: int = Field(default=0, ge=0, le=1024)
     shards: int = Field(default=0, ge=0, le=100_000)
     frames: Literal["embed", "reference", "none"] = "embed"
     surgeries: tuple[str, ...] = ()
-    limit: int = Field(default=0, ge=0)
+    limit: int = Field(default=0, ge=0, lt=2**63)
     sample: str = "all"
-    max_side: int = Field(default=0, ge=0)
+    max_side: int = Field(default=0, ge=0, le=65_535)
     exclude: Path | None = None
     priors: str = "auto"
     quality: int = Field(default=90, ge=1, le=95)

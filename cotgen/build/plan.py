@@ -162,7 +162,7 @@ def plan_surgeries(config: BuildConfig, scan: Scan, splits: SplitPlan, exclusion
         kept = look(kept, config.limit)
     lost = [left_out("surgery", why, [surgery]) for surgery, why in scan.incomplete if config.selects(surgery)]
     if excluded:
-        lost.append(left_out("surgery", "excluded by --exclude", excluded))
+        lost.append(LeftOut(what="surgery", reason="excluded by --exclude", count=len(excluded)))
     if unsplit:
         lost.append(left_out("surgery", f"in no split of {splits.name}; name another --split", unsplit))
     selected = tuple(

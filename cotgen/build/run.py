@@ -281,7 +281,7 @@ class _Build:
             held = excluded & set(found.labelled["index"].to_list())
             keys = [sample_key(selected.surgery, index) for index in sorted(held)]
             if keys:
-                self.lost.append(left_out("frame", "excluded by --exclude", keys))
+                self.lost.append(LeftOut(what="frame", reason="excluded by --exclude", count=len(keys)))
             for index in sorted(excluded - held):
                 key = sample_key(selected.surgery, index)
                 self.warn(f"--exclude: {key} matches no labelled frame of this build")

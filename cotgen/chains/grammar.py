@@ -29,7 +29,7 @@ ONE = (
     "{A} {is} visible.",
     "There {is} {a} in view.",
     "{Tip} in view.",
-    "In the field there {is} {a}.",
+    "{A} {is} seen in the picture.",
 )
 TWO = (
     "{A} and {b} are in view.",
@@ -61,7 +61,7 @@ NONE = (
     "No instrument tip is clearly in view.",
     "No tip of an instrument is clearly visible.",
     "There is no instrument tip clearly in view.",
-    "The view shows no clear instrument tip.",
+    "The view shows no instrument tip clearly.",
     "No instrument shows its tip clearly.",
 )
 NOT = (
@@ -73,39 +73,33 @@ NOT = (
 )
 NOTHING_TO_RELATE = (
     "There is thus no instrument to relate to a structure.",
-    "Without an instrument there is nothing to relate to a structure.",
-    "No relation of instrument and structure arises from this view.",
-    "With no instrument in view, nothing can be related to a structure.",
+    "With no tip clearly in view, no instrument can be related to a structure.",
 )
 SET_PRIOR = (
-    "{Given} {is} {word} met in {phase}{more}.",
     "{Given} {is} {word} found in {phase}{more}.",
-    "{Given} {is} {word} in use in {phase}{more}.",
-    "{Given} {word} {belongs} to {phase}{more}.",
+    "{Given} {is} {word} seen in {phase}{more}.",
 )
 NONE_PRIOR = (
-    "A view without instruments is {word} met in {phase}{more}.",
-    "A view without instruments {word} belongs to {phase}{more}.",
+    "A view without a clear instrument tip is {word} found in {phase}{more}.",
+    "A view without a clear instrument tip is {word} seen in {phase}{more}.",
 )
 ONE_PRIOR = (
-    "{A} {is} {word} met in {phase}{more}.",
-    "{A} {is} {word} in use in {phase}{more}.",
-    "{A} {word} {belongs} to {phase}{more}.",
-    "The use of {a} {word} falls into {phase}{more}.",
+    "{A} {is} {word} found in {phase}{more}.",
+    "{A} {is} {word} seen in {phase}{more}.",
 )
 RARELY_ELSE = (
     "{A} {is} rarely out at any other time than for {phase}.",
-    "{A} {is} rarely in use outside {phase}.",
-    "{A} {is} rarely met in any other phase than {phase}.",
+    "{A} {is} rarely found outside {phase}.",
+    "{A} {is} rarely seen in any other phase than {phase}.",
 )
 COMMON = (
-    "{A} {is} met in {several} and {settles} nothing by {itself}.",
+    "{A} {is} found in {several} and {settles} nothing by {itself}.",
     "{A} {comes} up in {several} and {does} not tell them apart.",
     "By {itself}, {a} {settles} nothing, since {it} {comes} up in {several}.",
 )
 NONE_COMMON = (
-    "A view without instruments comes up in {several} and does not tell them apart.",
-    "Views without instruments are met in {several} and settle nothing.",
+    "A view without a clear instrument tip comes up in {several} and does not tell them apart.",
+    "Views without a clear instrument tip are found in {several} and settle nothing.",
 )
 STRONG = (
     "So this is {phase}.",
@@ -119,50 +113,47 @@ WEAK = (
     "{Phase} fits best.",
     "What fits best is {phase}.",
     "The best fit is {phase}.",
-    "Of all phases, {phase} fits best.",
+    "Of the phases, {phase} fits best.",
     "This view fits best with {phase}.",
     "{Phase} is the best fit.",
 )
 ASSERTED = (
-    "This one belongs to {phase}.",
     "This view belongs to {phase}.",
     "The phase shown is {phase}.",
     "This view is from {phase}.",
-    "What is shown is {phase}.",
-    "Shown here is {phase}.",
+)
+EXCEPTION = (
+    "This view is an exception: it belongs to {phase}.",
+    "This view, an exception, belongs to {phase}.",
+    "Here it is otherwise: the phase shown is {phase}.",
 )
 NAMED = (
-    "{List} {are} thus to be named.",
-    "So the {kinds} to name {are} {list}.",
-    "By the {tips} in view, {these} {list}.",
-    "The list of kinds thus reads {bare}.",
+    "The {kinds} in view {are} {list}.",
+    "{List} {are} to be named.",
+    "The {kinds} to name {are} {list}.",
 )
 NONE_NAMED = (
     "So there is no kind to name.",
-    "Thus none is to be named.",
-    "The list of kinds is thus empty.",
+    "So no kind is named.",
 )
 COUNTED = (
     "{List} {make} {number} {kinds}.",
     "Counted by kind, {list} {make} {number} {kinds}.",
     "That makes {number} {kinds}, {list}.",
-    "With {list}, there {are} {number} {kinds} in view.",
     "So there {are} {number} {kinds}, {list}.",
 )
 NONE_COUNTED = (
     "So there is no kind to count.",
-    "Counted by kind, that makes none.",
+    "So no kind is counted.",
 )
 BAG_APART = (
-    "The bag stays out of the count.",
-    "For the count the bag is set aside.",
     "The bag adds nothing to the count.",
+    "The bag does not count.",
 )
 IS_THERE = (
     "So {a} {is} there.",
     "{A} {is} thus in view.",
-    "So the view does show {a}.",
-    "Among what is in view there {is} thus {a}.",
+    "So the view shows {a}.",
 )
 IS_NOT_THERE = (
     "There {is} thus no {bare} in view.",
@@ -178,13 +169,13 @@ NOT_IMPLIED = (
 BLACK = (
     ("The picture is black.", "The picture is dark."),
     ("Nothing in it can be related to anything else.", "No relation can be read from it."),
-    ("The state of the operation cannot be read from it.", "So no operative field is visible."),
+    ("So the operative field is not visible.", "So no operative field is visible."),
 )
 LIT = (
     ("The picture is lit, and {a} {is} in view.", "There is light in the picture, and {a} {is} visible."),
     (
-        "Light and an instrument in view make a field of work.",
-        "A lit picture with an instrument in it shows a field of work.",
+        "Light and a visible instrument show that there is a field.",
+        "A lit picture with a visible instrument shows a field.",
     ),
     ("So the operative field is visible.", "The operative field is thus visible."),
 )

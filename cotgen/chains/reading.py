@@ -31,7 +31,15 @@ POINTER = re.compile(
 )
 FREQUENCY = re.compile(
     r"\b(?:almost always|typically|often|sometimes|rarely|usually|commonly|seldom|frequently|generally|in general|"
-    r"mostly|every phase|several phases|all phases|settles? nothing|(?:does|do) not tell|tells? (?:them|nothing))\b",
+    r"mostly|every phase|several phases|settles? nothing|(?:does|do) not tell|tells? (?:them|nothing))\b",
+    re.IGNORECASE,
+)
+#: More words that tie a sentence to the picture or to one thing in it, unless its wording is known.
+_TIED = re.compile(
+    r"\b(?:this|these|such views|so (?:large|pale)|as (?:it|in)\b|it does|it is the one|do(?:es)? so|like so|just so|"
+    r"is (?:out|missing|held|brought)|appears?|shows?|sits?|hangs?|stands?|shown|follow|made out|tell of|near|rim|edge|"
+    r"(?<!of )(?:the|its) (?:cystic |common |bile |hepatic )*"
+    r"(?:duct|artery|vessels?|gallbladder|liver(?! bed)|organ|wall|structure))\b",
     re.IGNORECASE,
 )
 _GENERIC = re.compile(
@@ -98,7 +106,7 @@ _Terms: TypeAlias = dict[str, tuple[str, ...]]
 def _words(text: str) -> tuple[bool, str, tuple[Mention, ...], _Terms, _Terms]:
     found = tuple(mentions(text))
     known = known_sentences().get(text, "")
-    pointed = bool(POINTER.search(text))
+    pointed = bool(POINTER.search(text) or (not known and _TIED.search(text)))
     general = bool(known) or (not pointed and bool(FREQUENCY.search(text)))
     if not general and not pointed and not _DEFINITE.search(text):
         general = bool(_GENERIC.match(text))

@@ -24,6 +24,8 @@ _CHAIN = re.compile(r"\A\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*\Z", 
 
 #: No chain comes near this; a longer reply is refused before any pattern runs over it.
 MAX_CHARACTERS = 20_000
+#: Nor any sentence near this; it bounds the time that a check may take.
+MAX_SENTENCE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def parse(text: str) -> ParsedChain:
     if seen != [1, 2, 3]:
         problems.append("the levels are not 1, 2, 3, once each and in order")
     problems += [f"level {n} is empty" for n in (1, 2, 3) if n in seen and not any(lv == n for lv, _ in sentences)]
+    if any(len(sentence) > MAX_SENTENCE for _, sentence in sentences):
+        return ParsedChain((), match[2].strip(), (f"a sentence is longer than {MAX_SENTENCE} characters",))
     answer = match[2].strip()
     if not answer:
         problems.append("the answer is empty")

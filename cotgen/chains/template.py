@@ -16,6 +16,7 @@ from cotgen.chains.grammar import (
     BAG_APART,
     BLACK,
     COUNTED,
+    EXCEPTION,
     IS_NOT_THERE,
     IS_THERE,
     LIT,
@@ -36,7 +37,7 @@ from cotgen.chains.grammar import (
 from cotgen.ontology import term
 from cotgen.ontology.knowledge import Knowledge, entries
 from cotgen.records import Fact, Scene, Statement, Support
-from cotgen.surgeries.priors import PHASE_BY_ONE, PHASE_BY_SET, Priors
+from cotgen.surgeries.priors import PHASE_BY_SET, Priors
 from cotgen.tasks.base import Question
 
 WRITER = "template/1"
@@ -69,16 +70,17 @@ def _show_all(c: Composer, extra: Sequence[str] = ()) -> tuple[list[int], bool]:
     return numbers, len(numbers) == 1
 
 
-def _relate(c: Composer, shown: Sequence[int], ids: Sequence[str], *, uses: bool) -> list[str]:
-    """Level 2: what such instruments serve for. Returns the ids of the knowledge told, so that level 3 tells other."""
+def _relate(c: Composer, shown: Sequence[int], ids: Sequence[str]) -> list[str]:
+    """Level 2: what such instruments serve for. Returns the ids of the knowledge told, so that level 3 tells other.
+
+    What is told depends on the instruments alone: a choice by the phase would carry the phase without citing it.
+    """
     if not ids:
         c.add(2, c.pick("nothing", NOTHING_TO_RELATE), "follows", [f"statement:{shown[0]}"])
         return []
     single = [f"function.{_short(id)}" for id in ids]
-    if uses:
-        single += [name for id in ids for name in _about(c, "use.", [id])]
-    moves = [[name] for name in single] + [[name] for name in _about(c, "pair.", ids)]
-    moves += [[a, b] for a in single for b in single if a.split(".")[1] != b.split(".")[1]]
+    moves = [[name] for name in _about("pair.", ids)] if len(ids) > 1 else [[name] for name in single]
+    moves += [[a, b] for a in single for b in single if a != b]
     drawn = c.pick("relate", [" ".join(move) for move in moves]).split()
     for name in drawn:
         c.know(2, name)
@@ -89,14 +91,9 @@ def _short(id: str) -> str:
     return id.partition(".")[2]
 
 
-def _about(c: Composer, prefix: str, ids: Sequence[str]) -> list[str]:
-    """Knowledge of one family that is about nothing but `ids` and is to the point in the phase of the frame."""
-    phase = set(c.scene.terms("phase"))
-    return [
-        name
-        for name, item in _family(prefix)
-        if set(item.about) <= set(ids) and (not item.phases or phase & set(item.phases))
-    ]
+def _about(prefix: str, ids: Sequence[str]) -> list[str]:
+    """Knowledge of one family that is about nothing but `ids`."""
+    return [name for name, item in _family(prefix) if set(item.about) <= set(ids)]
 
 
 @cache
@@ -107,20 +104,27 @@ def _family(prefix: str) -> tuple[tuple[str, Knowledge], ...]:
 def _phase(c: Composer) -> None:
     shown, _ = _show_all(c)
     ids = [fact.terms[0] for fact in _instruments(c)]
-    _relate(c, shown, ids, uses=False)
+    _relate(c, shown, ids)
     phase = c.question.truth[0]
     support: Support = c.priors.support(PHASE_BY_SET, c.set_given, phase) if c.priors else "asserted"
     known = bool(c.shares(PHASE_BY_SET, c.set_given))
     common = next((id for id in (ids or [""]) if c.tells_nothing(id)), None)
     moves = []
     if support == "asserted":
-        moves = ["state", "state content"] + (["common state", "common state content"] if common is not None else [])
+        moves = ["state"] + (["common state"] if common is not None else [])
+        if (
+            known
+            and _usual(c) != phase
+            and c.priors
+            and c.priors.support(PHASE_BY_SET, c.set_given, _usual(c)) != "asserted"
+        ):
+            moves = ["usual except"]
     else:
         moves = ["set conclude", "content set conclude", "set content conclude"]
         if common is not None:
             moves += ["common set conclude", "set common conclude"]
         if c.decider(phase):
-            moves += ["decider set conclude", "set decider conclude", "decider conclude"]
+            moves += ["decider conclude", "content decider conclude"]
     reasons: list[int] = []
     for move in c.pick("argue", moves).split():
         if move == "set" and known:
@@ -131,8 +135,19 @@ def _phase(c: Composer) -> None:
             c.common(common)
         elif move == "content":
             c.know(3, f"phase.{_short(phase)}")
+        elif move == "usual":
+            c.set_prior(_usual(c))
+        elif move == "except":
+            fact = c.scene.of_kind("phase")[0]
+            text = fill(c.pick("except", EXCEPTION), phase=c.phase_name(phase, "conclude"))
+            c.add(3, text, "label", [f"fact:{fact.id}"])
         elif move in ("conclude", "state"):
             _conclude(c, phase, support, [*shown, *reasons])
+
+
+def _usual(c: Composer) -> str:
+    """The most frequent phase of exactly these instruments."""
+    return c.shares(PHASE_BY_SET, c.set_given)[0][1]
 
 
 def _conclude(c: Composer, phase: str, support: Support, grounds: Sequence[int]) -> None:
@@ -145,21 +160,15 @@ def _conclude(c: Composer, phase: str, support: Support, grounds: Sequence[int])
         c.add(3, text, "follows", [*(f"statement:{n}" for n in grounds), f"fact:{fact.id}"])
 
 
-def _argue_use(c: Composer, ids: Sequence[str], told: Sequence[str], close: Callable[[], None], *, must: bool) -> None:
-    """Level 3 of the questions about instruments: what is usual, and the conclusion, in drawn order."""
-    general = []
-    if c.shares(PHASE_BY_SET, c.set_given):
-        general.append("set")
-    left = [f for prefix in ("use.", "look.") for id in ids for f in _about(c, prefix, [id]) if f not in told]
-    general += [f"know:{name}" for name in left]
-    moves = ["close"] + [f"{g} close" for g in general] + [f"close {g}" for g in general if g == "set"]
-    if not must and general:
-        moves += general
+def _argue_use(c: Composer, ids: Sequence[str], told: Sequence[str], close: Callable[[], None]) -> None:
+    """Level 3 of the questions about instruments: the conclusion from level 1, and what is usual, where it is so here."""
+    # No statistic of phases is told here: choosing one that fits the frame would carry its phase without citing it, and
+    # choosing without regard to it misleads.
+    left = [f for id in ids for f in _about("look.", [id]) if f not in told]
+    moves = ["close", *(f"close know:{name}" for name in left), *(f"know:{name} close" for name in left)]
     for move in c.pick("argue", moves).split():
         if move == "close":
             close()
-        elif move == "set":
-            c.set_prior(c.shares(PHASE_BY_SET, c.set_given)[0][1])
         else:
             c.know(3, move.partition(":")[2])
 
@@ -177,17 +186,15 @@ def _named(c: Composer, ids: Sequence[str]) -> dict[str, str]:
         "make": "make" if many else "makes",
         "kinds": "kind" if one else "kinds",
         "number": NUMBER_WORDS[len(words)],
-        "tips": "tip" if not many else "tips",
-        "these": "these are" if many else "this is",
     }
 
 
 def _presence(c: Composer) -> None:
     every = f"all:{c.source}"
-    shown, whole = _show_all(c, [every])
+    shown, _ = _show_all(c, [every])
     facts = _instruments(c)
     ids = [fact.terms[0] for fact in facts]
-    told = _relate(c, shown, ids, uses=True)
+    told = _relate(c, shown, ids)
 
     def close() -> None:
         grounds = [f"statement:{n}" for n in shown]
@@ -195,19 +202,18 @@ def _presence(c: Composer) -> None:
             c.add(3, c.pick("close", NONE_NAMED), "follows", [*grounds, f"none:{c.source}"])
             return
         kinds = _named(c, ids)
-        shapes = [s for s in NAMED if ("{tips}" not in s or BAG not in ids) and ("reads" not in s or len(ids) > 1)]
-        shape = c.pick("close", shapes)
+        shape = c.pick("close", NAMED)
         evidence = [*grounds, *(f"fact:{fact.id}" for fact in facts), every]
         c.add(3, fill(shape, **kinds), "follows", evidence)
 
-    _argue_use(c, ids, told, close, must=not whole)
+    _argue_use(c, ids, told, close)
 
 
 def _count(c: Composer) -> None:
     shown, _ = _show_all(c)
     facts = _instruments(c)
     ids = [fact.terms[0] for fact in facts]
-    told = _relate(c, shown, ids, uses=True)
+    told = _relate(c, shown, ids)
     counted = [id for id in ids if id != BAG]
     every = [f"all:{c.source}/{BAG}"] if facts else [f"none:{c.source}"]
 
@@ -224,7 +230,7 @@ def _count(c: Composer) -> None:
         if bag and not bag_first:
             c.add(3, c.pick("apart", BAG_APART), "label", bag)
 
-    _argue_use(c, ids, told, close, must=True)
+    _argue_use(c, ids, told, close)
 
 
 def _yesno(c: Composer) -> None:
@@ -233,7 +239,7 @@ def _yesno(c: Composer) -> None:
     yes = c.question.truth == ("yes",)
     shown = _yesno_level_1(c, subject, others, yes=yes)
     ids = [subject, *(fact.terms[0] for fact in others)]
-    told = _relate(c, shown, ids, uses=True)
+    told = _relate(c, shown, ids)
     words = c.words(subject)
 
     def close() -> None:
@@ -251,20 +257,15 @@ def _yesno(c: Composer) -> None:
         evidence = [*(f"statement:{n}" for n in shown), f"fact:{others[0].id}", f"none:{c.source}/{subject}"]
         c.add(3, text, "follows", evidence)
 
-    left = [name for prefix in ("use.", "look.") for name in _about(c, prefix, [subject]) if name not in told]
-    moves = ["close", *(f"know:{name} close" for name in left)]
-    shares = c.shares(PHASE_BY_ONE, subject)
-    if shares:
-        moves += ["prior close", "close prior", "prior"]
+    left = [name for name in _about("look.", [subject]) if name not in told]
+    moves = ["close", *(f"close know:{name}" for name in left), *(f"know:{name} close" for name in left)]
     if not yes and any(f"fact:{fact.id}" in c.statements[n].evidence for n in shown for fact in others[:1]):
-        moves += ["contrast", *(["prior contrast"] if shares else []), *(f"know:{name} contrast" for name in left)]
+        moves = ["contrast", *(f"know:{name} contrast" for name in left)]
     for move in c.pick("argue", moves).split():
         if move == "close":
             close()
         elif move == "contrast":
             contrast()
-        elif move == "prior":
-            c.one_prior(subject, shares[0][1])
         else:
             c.know(3, move.partition(":")[2])
 

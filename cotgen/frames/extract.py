@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from cotgen.frames.decode import decode, decoder_version, fit
 from cotgen.frames.encode import QUALITY, encode, encoder_version, pixels_sha256
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAMES_VERSION", "ExtractReport", "extract"]
 
 #: Counts up whenever the bytes of a frame store change for the same input.
-FRAMES_VERSION = 1
+FRAMES_VERSION = 2
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -150,7 +150,9 @@ class _Extraction:
                 self._image(number, file, footage.root / file)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 # Pillow reports damaged PNG chunks as SyntaxError.
-                words = getattr(error, "strerror", None) or str(error).partition(str(footage.root))[0].strip(" '")
+                # A picture of no known format is named by its address in memory, which differs from run to run.
+                plain = "" if isinstance(error, UnidentifiedImageError) else str(error).partition(str(footage.root))[0]
+                words = getattr(error, "strerror", None) or plain.strip(" '") or "it is no picture"
                 missing[number] = f"{file} cannot be read ({words}); copy or extract it again."
         return self._report(missing, "images", "")
 

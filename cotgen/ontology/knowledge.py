@@ -20,7 +20,6 @@ class Knowledge(BaseModel):
         id: `function.hook`; evidence names it as `knowledge:function.hook`.
         procedure: the operation it is true of; never used in another one.
         about: the terms that must be at hand before a writer may use it.
-        phases: the phases in which a writer tells it, for it to be to the point; empty for all.
         status: L stated in a data set, loader or prompt file; C clinical text, paraphrased; B known by citation;
             A authored, needs review.
         sources: keys of the references.
@@ -34,7 +33,6 @@ class Knowledge(BaseModel):
     id: str
     procedure: str
     about: tuple[str, ...]
-    phases: tuple[str, ...] = ()
     status: Literal["L", "C", "B", "A"]
     sources: tuple[str, ...] = Field(min_length=1)
     texts: tuple[str, ...] = Field(min_length=1)

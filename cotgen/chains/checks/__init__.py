@@ -18,6 +18,7 @@ from cotgen.tasks.base import Question
 CONTENT_CHECKS: tuple[Check, ...] = (
     reasoning.form,
     reasoning.answer,
+    reasoning.carries,
     facts.instruments,
     facts.acts_and_things,
     facts.phases,

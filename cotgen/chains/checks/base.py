@@ -89,8 +89,10 @@ def support_of(case: Case) -> Support:
         denied = case.denied(1)
         told = subject in case.shown(1) if truth == ("yes",) else subject in denied or "instrument" in denied
         return "entailed" if told else "asserted"
-    facts = frozenset(case.scene.terms("instrument"))
-    return "entailed" if case.shown(1) == facts else "asserted"
+    # The bag is no instrument that is counted, so a count stands whether or not level 1 shows it.
+    apart = {BAG} if task == "tool_count" else set()
+    facts = set(case.scene.terms("instrument"))
+    return "entailed" if case.shown(1) - apart == facts - apart else "asserted"
 
 
 def found(check: str, reading: Reading | None, text: str) -> Finding:

@@ -16,7 +16,9 @@ from cotgen.tasks import TASKS
 #: Words that only an entailed or strong conclusion may use.
 STRONG = re.compile(
     r"\b(?:so|therefore|thus|hence|consequently|accordingly|means?|must|proves?|certainly|definitely|clearly|surely|"
-    r"decides?|implies|no doubt|undoubtedly|because|confirms?|establish(?:es)?)\b",
+    r"decides?|implies|no doubt|undoubtedly|because|confirms?|establish(?:es)?|"
+    r"has to be|nothing but|shows? that|makes it|which makes|and this is it|"
+    r"^(?:since|as|given|with)\b.*, (?:this|it) is)\b",
     re.IGNORECASE,
 )
 #: Words of a conclusion that needs at least weak support.
@@ -45,6 +47,26 @@ def answer(case: Case) -> Iterator[Finding]:
         yield found("answer", None, "the labels of this frame do not answer the question")
     elif task.parse(case.chain.answer, case.question) != truth:
         yield found("answer", None, f"the answer '{case.chain.answer[:80]}' is not what the labels say")
+
+
+def carries(case: Case) -> Iterator[Finding]:
+    """The chain carries its answer: no sentence twice, level 1 shows what the answer rests on, level 3 concludes."""
+    texts = [reading.text for reading in case.readings]
+    for reading in case.readings:
+        if reading.text in texts[: reading.number]:
+            yield found("empty", reading, "the same sentence stands earlier in the chain")
+    task = case.question.task
+    for level in (1, 2, 3):
+        own = [reading for reading in case.readings if reading.level == level]
+        if own and not any(reading.known or reading.mentions or len(reading.text.split()) > 3 for reading in own):
+            yield found("empty", own[0], f"level {level} says nothing")
+    if task == "phase":
+        truth = TASKS[task].truth(case.scene, case.question) or ()
+        said = {t for r in case.claims if r.level == 3 for t in r.named("phase")}
+        if not set(truth) <= said:
+            yield found("empty", None, "level 3 does not name the phase of this frame")
+    elif case.support == "asserted" and task != "field_visible":
+        yield found("support", None, "level 1 does not show what the answer rests on")
 
 
 def early_answer(case: Case) -> Iterator[Finding]:
@@ -104,7 +126,8 @@ def reversed_conditional(case: Case) -> Iterator[Finding]:
             continue
         follow = case.readings[n + 1].text if n + 1 < len(case.readings) else ""
         frequent = FREQUENCY.search(reading.text) or QUANTITY.search(reading.text)
-        if frequent and (STRONG.search(reading.text[seen.start :]) or STRONG.match(follow)):
+        argued = STRONG.search(reading.text[seen.start :]) or STRONG.match(follow) or WEAK.search(follow)
+        if frequent and argued:
             yield found("reversed", reading, "argues from how common a view is within a phase, the wrong way round")
 
 

@@ -25,7 +25,7 @@ seen seven several show showing shown shows side so such than that the their the
 those thus tip tips to together too tool tools two type types under up via view visible was way well what when where which
 while who with within without yes left right upper lower part centre top bottom middle above below lies lie work likely
 probably presumably suggests suggest points means mean must clearly certainly hence consequently accordingly case answer
-question nothing anything something else only
+question state nothing anything something else only
 """
 _MORE = frozenset(_MORE_TEXT.split())
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
