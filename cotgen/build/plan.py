@@ -19,7 +19,7 @@ from cotgen.build.config import BuildConfig
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Split, sample_key
 from cotgen.sources.base import Scan, SurgeryFacts, SurgeryFiles
-from cotgen.surgeries.identity import order_of
+from cotgen.surgeries.identity import canonical, order_of, surgery_id
 from cotgen.surgeries.splits import SplitPlan
 
 #: With --limit, frames come from at least so many surgeries, and from one more for so many frames. A video has to be
@@ -33,13 +33,16 @@ _SURGERY = re.compile(r"^([a-z0-9_]+)/([a-z0-9_]+)$")
 _KEY = re.compile(r"^([a-z0-9_]+)-([a-z0-9_]+)-([0-9]{6,})$")
 
 
-def _number(text: str) -> str:
-    return str(int(text)) if text.isdecimal() else text
-
-
 def _canonical(surgery: str) -> str:
-    family, _, number = surgery.partition("/")
-    return f"{family}/{_number(number)}"
+    """The one id of an operation, whichever data set's number names it: consent is withdrawn for all of them."""
+    source, _, number = surgery.partition("/")
+    if not number.isdecimal():
+        raise CotgenError(f"'{surgery}' names no surgery; write it with its number, such as cholec80/73")
+    try:
+        return surgery_id(source, int(number))
+    except CotgenError:
+        # A data set that has no table of identities yet, so its numbers are its own.
+        return canonical(surgery)
 
 
 @dataclass(frozen=True, slots=True)

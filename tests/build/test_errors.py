@@ -13,6 +13,7 @@ import pytest
 import cotgen
 from cotgen.build.config import load_config
 from cotgen.build.files import hold
+from cotgen.build.plan import Exclusion
 from cotgen.build.report import Outcome, Reporter
 from cotgen.build.run import count, estimate
 from cotgen.errors import CotgenError
@@ -229,8 +230,10 @@ def test_an_excluded_frame_is_in_nothing_that_is_made(demo: Path, tmp_path: Path
     assert "cholec80-73-000125" not in cotgen.open(out)
     assert any("cholec80-73-000126 matches no labelled frame" in warning for warning in outcome.warnings)
     assert outcome.manifest is not None
-    lost = {item.reason: item.examples for item in outcome.manifest.left_out}
-    assert lost["excluded by --exclude"] == ["cholec80-73-000125"]
+    lost = {item.reason: item.count for item in outcome.manifest.left_out}
+    assert lost["excluded by --exclude"] == 1
+    # Who withdrew is not published either.
+    assert all(b"cholec80-73-000125" not in file.read_bytes() for file in out.rglob("*") if file.is_file())
 
 
 def test_priors_come_from_train_and_never_from_an_excluded_surgery(demo: Path, tmp_path: Path, cheap: Run) -> None:
@@ -294,3 +297,14 @@ def test_a_dry_run_counts_the_questions_that_the_build_then_asks(
     unwritten = sum(item.count for item in outcome.manifest.left_out if item.what == "pair")
     assert sum(found.pairs.values()) == outcome.manifest.counts["pairs"] + unwritten
     assert found.surgeries == outcome.manifest.splits
+
+
+def test_an_exclusion_holds_under_the_name_of_any_data_set(tmp_path: Path) -> None:
+    file = tmp_path / "withdrawn.txt"
+    file.write_text("cholect50/73\nendoscapes/1\n")
+    exclusion = Exclusion.read(file)
+    assert exclusion.holds("cholec80/73")
+    assert exclusion.holds("cholec80/67")
+    file.write_text("cholec80/video01")
+    with pytest.raises(CotgenError, match="with its number"):
+        Exclusion.read(file)

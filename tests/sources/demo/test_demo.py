@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from cotgen.errors import CotgenError
@@ -442,6 +444,11 @@ def test_a_killed_demo_is_completed_by_the_same_call(demo: Path, tmp_path: Path)
         assert process.stdout is not None
         process.stdout.readline()
         process.kill()
+    # The encoders of the killed run end by themselves as their input closes; a late one may still open its file.
+    ends = time.monotonic() + 10
+    while any(str(tmp_path) in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
     left = [path.name for path in (tmp_path / "cholec80" / "videos").iterdir()]
     assert left and all(name.startswith(".") for name in left)
     make_demo(tmp_path, surgeries=2, seconds=12, size=SMALL)
