@@ -24,10 +24,10 @@ def work(unit: str, tell: Callable[[int], None]) -> dict[str, Any]:
     if kind == "defect":
         raise KeyError(value)
     if kind == "full":
-        raise OSError(28, "No space left on device", "/work/x")
+        raise OSError(28, "No space left on device", "/disk/x")
     if kind == "wrapped":
         try:
-            raise OSError(28, "No space left on device", "/work/x")
+            raise OSError(28, "No space left on device", "/disk/x")
         except OSError as error:
             raise CotgenError("cannot be written") from error
     if kind == "killed":

@@ -95,7 +95,7 @@ def test_a_full_disk_is_told_apart_from_a_bad_input(pool: Pool) -> None:
     found = run(pool, "full", "wrapped", "refuse me")
     assert failure(found["full"]).disk
     assert failure(found["wrapped"]).disk
-    assert "The disk is full: /work/x" in failure(found["wrapped"]).text
+    assert "The disk is full: /disk/x" in failure(found["wrapped"]).text
     assert not failure(found["refuse me"]).disk
 
 
