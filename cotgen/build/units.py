@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from cotgen.frames.store import ExtractReport
 
 #: Raised when the priors counted from the same facts change.
-PRIORS_VERSION = 1
+PRIORS_VERSION = 2
 #: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
 _ENDS_EARLY = "ends before this frame."
 #: How many names of left-out things are kept as examples.

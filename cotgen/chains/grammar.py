@@ -207,6 +207,7 @@ class Composer:
         priors: statistics of the train surgeries, or None.
         seed: the seed of the build.
         statements: what has been written so far.
+        boxes: the boxes of the pair, those of the answer first.
     """
 
     scene: Scene
@@ -214,6 +215,17 @@ class Composer:
     priors: Priors | None
     seed: int
     statements: list[Statement] = field(default_factory=list)
+    boxes: list[list[int]] = field(default_factory=list)
+
+    def box(self, box: Sequence[int]) -> int:
+        """The number of a box in the pair, which it joins where it is new."""
+        if list(box) not in self.boxes:
+            self.boxes.append(list(box))
+        return self.boxes.index(list(box))
+
+    def shuffle(self, slot: str, items: Sequence[int]) -> list[int]:
+        """Numbers in an order drawn for this pair."""
+        return shuffled(self.seed, items, self.scene.key, self.question.id, slot)
 
     def pick(self, slot: str, options: Sequence[str]) -> str:
         """One of the options, for this pair and slot."""

@@ -68,6 +68,8 @@ def _pattern() -> tuple[re.Pattern[str], dict[str, tuple[MentionKind, str]]]:
         add("phase", item.id, item.answer, *item.names, *item.aliases.get("reply", ()))
         add("phase", item.id, *_PHASE_EXTRA.get(item.id, ()))
     for item in terms_of("instrument"):
+        if item.id == "instrument.unnamed":
+            continue
         add("instrument", item.id, *item.names, item.plural, item.answer, *item.aliases.get("reply", ()))
     add("any_instrument", "instrument", "instrument", "instruments", "instrument tip", "tool", "tools")
     add("locus", "phase.calot_triangle_dissection", "calot's triangle", "calot triangle", "hepatocystic triangle")

@@ -34,6 +34,7 @@ from cotgen.chains.grammar import (
     fill,
     listed,
 )
+from cotgen.chains.plans import action, boxes, bypass, cvs, triplet
 from cotgen.ontology import term
 from cotgen.ontology.knowledge import Knowledge, entries
 from cotgen.records import Fact, Scene, Statement, Support
@@ -44,16 +45,33 @@ WRITER = "template/1"
 
 
 def write(scene: Scene, question: Question, priors: Priors | None, seed: int) -> list[Statement]:
+    """The statements of `compose`."""
+    return compose(scene, question, priors, seed).statements
+
+
+def compose(scene: Scene, question: Question, priors: Priors | None, seed: int) -> Composer:
     """The chain for one question, from the facts alone. Deterministic in (seed, key, pair id) and its inputs.
 
     Returns:
-        The statements; none where instruments are not labelled, since level 1 then has nothing to point at.
+        The chain with its boxes; without statements where the labels give level 1 nothing to point at.
     """
-    if not scene.says("instrument"):
-        return []
-    composer = Composer(scene, question, priors, seed)
-    _PLANS[question.task](composer)
-    return composer.statements
+    composer = Composer(scene, question, priors, seed, boxes=[list(box) for box in question.boxes])
+    plan = _plan_of(scene, question)
+    if plan is not None:
+        plan(composer)
+    levels = {statement.level for statement in composer.statements}
+    return composer if levels == {1, 2, 3} else Composer(scene, question, priors, seed)
+
+
+def _plan_of(scene: Scene, question: Question) -> Callable[[Composer], None] | None:
+    """Whose plan writes the chain: by the task, and for phases by what is labelled beside them."""
+    if question.task != "phase":
+        return _PLANS.get(question.task)
+    if scene.of_kind("triplet"):
+        return triplet.phase
+    if scene.says("instrument") == "cholec80":
+        return _phase
+    return bypass.phase if scene.says("step") else None
 
 
 def _instruments(c: Composer) -> list[Fact]:
@@ -320,10 +338,33 @@ def _field(c: Composer) -> None:
     c.add(3, c.pick("level3", shapes[2]), "follows", ["statement:0"])
 
 
+def _triplet(c: Composer) -> None:
+    """The plan of a question about acts, by its id."""
+    what = c.question.id.split(".")[1]
+    {"set": triplet.triplet_set, "yesno": triplet.yesno}.get(what, triplet.doing)(c)
+
+
+def _cvs(c: Composer) -> None:
+    (cvs.criterion if c.question.subject else cvs.cvs)(c)
+
+
+def _localization(c: Composer) -> None:
+    (boxes.one if c.question.subject else boxes.every)(c)
+
+
 _PLANS: dict[str, Callable[[Composer], None]] = {
     "phase": _phase,
     "tool_presence": _presence,
     "tool_count": _count,
     "tool_yesno": _yesno,
     "field_visible": _field,
+    "triplet": _triplet,
+    "step": bypass.step,
+    "camera": bypass.camera,
+    "action": action.action,
+    "cvs": _cvs,
+    "anatomy": cvs.presence,
+    "localization": _localization,
+    "count": boxes.count,
+    "position": boxes.position,
 }

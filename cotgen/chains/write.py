@@ -12,7 +12,7 @@ from importlib import resources
 from cotgen.chains.checks import check_case
 from cotgen.chains.checks.base import Case, support_of
 from cotgen.chains.render import ParsedChain
-from cotgen.chains.template import WRITER, write
+from cotgen.chains.template import WRITER, compose
 from cotgen.ontology import ontology_sha256
 from cotgen.ontology.knowledge import knowledge_sha256
 from cotgen.records import Pair, Scene
@@ -21,7 +21,7 @@ from cotgen.tasks import TASKS, plan_questions
 from cotgen.tasks.base import Question
 
 #: Raised whenever the bytes of a chain change for another reason than its wordings (whose hash is taken anyway).
-CHAINS_VERSION = 1
+CHAINS_VERSION = 2
 #: How many refused chains are kept as examples.
 KEPT_EXAMPLES = 20
 
@@ -45,16 +45,17 @@ class Written:
 
 def write_pair(scene: Scene, question: Question, priors: Priors | None, seed: int) -> tuple[Case, Pair] | None:
     """One pair with a template chain, before any check; None where the labels give level 1 nothing to say."""
-    statements = write(scene, question, priors, seed)
-    if not statements:
+    chain = compose(scene, question, priors, seed)
+    if not chain.statements:
         return None
     pair = Pair(
         id=question.id,
         task=question.task,
         question=question.text,
         options=list(question.options),
+        boxes=chain.boxes,
         support="asserted",
-        statements=statements,
+        statements=chain.statements,
         answer=question.answer,
         writer=WRITER,
     )
@@ -122,7 +123,8 @@ def templates_sha256() -> str:
     """sha256 over all that chains are made of besides their inputs: grammar, checks, wordings, ontology, knowledge."""
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
-    names = ["grammar.py", "lexicon.py", "reading.py", "template.py"]
+    names = ["grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
+    names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "cvs", "triplet", "words")]
     names += [f"checks/{name}.py" for name in ("base", "evidence", "facts", "reasoning", "vocabulary", "wording")]
     for name in names:
         digest.update(folder.joinpath(name).read_bytes())

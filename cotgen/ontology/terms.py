@@ -10,7 +10,18 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-KINDS = {"instrument": "instruments", "phase": "phases", "verb": "verbs", "anatomy": "anatomy"}
+KINDS = {
+    "instrument": "instruments",
+    "phase": "phases",
+    "step": "steps",
+    "verb": "verbs",
+    "anatomy": "anatomy",
+    "action": "actions",
+    "object": "objects",
+    "cvs": "cvs",
+    "view": "views",
+    "side": "sides",
+}
 
 
 class Term(BaseModel):
@@ -19,12 +30,14 @@ class Term(BaseModel):
     Attributes:
         id: `instrument.grasper`.
         answer: the one name that answers use.
+        answers: data set -> the answer name there, where it has its own word for the same thing.
         names: the closed set of words that text may use for it; the first is the display name.
         plural: plural of the display name; "" where text never needs one.
         number: `plural` for words such as scissors, which take no article and a plural verb.
         aliases: spellings per data set, and under `reply` those that only parsers accept.
         definition: what it is.
         never: words that would change the meaning.
+        acts: sentences that tell a step, an action or the site of a phase as what is going on, without its name.
         parts: parts that no data set labels.
         observed: in how many of the 80 public operations a phase occurs; 0 for other kinds.
         sources: keys of the references the definition rests on.
@@ -34,12 +47,14 @@ class Term(BaseModel):
 
     id: str
     answer: str
+    answers: dict[str, str] = {}
     names: tuple[str, ...] = Field(min_length=1)
     plural: str = ""
     number: Literal["singular", "plural"] = "singular"
     aliases: dict[str, tuple[str, ...]]
     definition: str
     never: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     observed: int = 0
     sources: tuple[str, ...] = Field(min_length=1)
@@ -54,6 +69,10 @@ class Term(BaseModel):
     def name(self) -> str:
         """The display name."""
         return self.names[0]
+
+    def answer_in(self, dataset: str) -> str:
+        """The answer name in questions about one data set."""
+        return self.answers.get(dataset, self.answer)
 
     @property
     def phrase(self) -> str:
@@ -91,6 +110,12 @@ def terms_of(kind: str) -> tuple[Term, ...]:
 def alias(dataset: str, kind: str) -> dict[str, str]:
     """Spelling -> term id for one data set, exactly as its files write it; `reply`: extra spellings of replies."""
     return {spelling: item.id for item in terms_of(kind) for spelling in item.aliases.get(dataset, ())}
+
+
+@cache
+def vocabulary(dataset: str, kind: str) -> tuple[Term, ...]:
+    """The terms of a kind that one data set labels, in ontology order."""
+    return tuple(item for item in terms_of(kind) if dataset in item.aliases)
 
 
 @cache

@@ -35,11 +35,15 @@ class Measured(Record):
     """A number that the pixels give; never a label.
 
     Attributes:
-        name: `brightness` (mean luma, 0-255), `contrast` (standard deviation of luma), `black` (1.0 or 0.0) ...
+        name: `brightness` (mean luma, 0-255), `contrast` (standard deviation of luma), `black` (1.0 or 0.0); of
+            outlines: `area` (share of the picture), `gap` (pixels between two outlines, 0 where they touch), `ignored`
+            (share of the picture that nobody judged) ...
         value: the number, rounded so that it is the same on every machine.
         box: the area it speaks of, in pixels; `[]` for the whole picture.
+        of: ids of the facts whose outlines were measured, sorted; `[]` for the picture.
     """
 
     name: str
     value: float
     box: list[int] = []
+    of: list[str] = []

@@ -21,7 +21,9 @@ class Scene:
         index: frame number on the surgery's clock.
         labelled: `source.kind` entries.
         facts: all facts, sources side by side.
-        measured: what the pixels give; empty where nothing was decoded.
+        measured: what the pixels and outlines give; empty where nothing was decoded and nothing is outlined.
+        disputed: kinds of fact that sources of this frame contradict one another in, so that nothing is asked of them.
+        size: width and height of the stored picture in pixels; (0, 0) where it is not known.
         procedure: which operation it is, so that knowledge of another one is never used.
         precedence: for each kind of fact, the sources in the order in which a chain may use them.
     """
@@ -34,6 +36,8 @@ class Scene:
     measured: tuple[Measured, ...] = ()
     procedure: str = "cholecystectomy"
     precedence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    size: tuple[int, int] = (0, 0)
+    disputed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, sample: Sample, precedence: Mapping[str, tuple[str, ...]] | None = None) -> Scene:
@@ -46,6 +50,7 @@ class Scene:
             facts=tuple(sample.facts),
             measured=tuple(sample.measured),
             precedence=precedence or {},
+            size=(sample.frame.width, sample.frame.height),
         )
 
     def says(self, kind: str) -> str:
@@ -65,9 +70,10 @@ class Scene:
         """The first term of each fact of that kind, without repeats, in row order."""
         return tuple(dict.fromkeys(fact.terms[0] for fact in self.of_kind(kind)))
 
-    def measure(self, name: str) -> float | None:
-        """A measured number of the whole picture, or None where nothing was decoded."""
-        return next((m.value for m in self.measured if m.name == name and not m.box), None)
+    def measure(self, name: str, *of: str) -> float | None:
+        """A measured number of the whole picture, or of the outlines of these facts; None where it was not measured."""
+        wanted = sorted(of)
+        return next((m.value for m in self.measured if m.name == name and m.of == wanted and not m.box), None)
 
     @property
     def has_field(self) -> bool:

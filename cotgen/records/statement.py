@@ -23,7 +23,7 @@ _REF = {
     "none": re.compile(r"^[a-z0-9_]+\.[a-z_]+(/[a-z0-9_.]+)?$"),
     "all": re.compile(r"^[a-z0-9_]+\.[a-z_]+(/[a-z0-9_.]+)?$"),
     "box": re.compile(r"^[0-9]+$"),
-    "pixel": re.compile(r"^[a-z_]+=-?[0-9.]+$"),
+    "pixel": re.compile(r"^[a-z_]+(/[a-z0-9_.+]+)?=-?[0-9.]+$"),
     "statement": re.compile(r"^[0-9]+$"),
     "prior": re.compile(r"^.+$"),
     "knowledge": re.compile(r"^[a-z0-9_.]+$"),
@@ -38,8 +38,8 @@ class EvidenceRef:
     `fact:ID`; `none:SOURCE.KIND` (labelled, and nothing there) or `none:SOURCE.KIND/TERM` (labelled, and this term is
     not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are) or
     `all:SOURCE.KIND/TERM` (all but for this term, which does not count here); `box:N`;
-    `pixel:NAME=VALUE`; `statement:N` (0-based, earlier in the same chain); `prior:NAME`; `knowledge:ID`;
-    `context:K/FACT_ID`.
+    `pixel:NAME=VALUE` or, of outlines, `pixel:NAME/FACT_ID+FACT_ID=VALUE`; `statement:N` (0-based, earlier in the same
+    chain); `prior:NAME`; `knowledge:ID`; `context:K/FACT_ID`.
     """
 
     kind: str

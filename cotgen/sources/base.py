@@ -30,6 +30,13 @@ FACTS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 #: One row per frame and kind of label that was given for it: `name` is `source.kind`.
 LABELLED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {"index": pl.Int64, "name": pl.String}
+#: One row per number that outlines give (`Measured`): `of` are fact ids of that frame, sorted.
+MEASURED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "index": pl.Int64,
+    "name": pl.String,
+    "value": pl.Float64,
+    "of": pl.List(pl.String),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,9 @@ class SurgeryFiles:
     """The files of one surgery, relative to the root.
 
     Attributes:
-        surgery: `cholec80/73`.
+        surgery: whose clock the labels count on, `cholec80/73`. It begins the sample keys; sources whose labels share a
+            clock give the same one. The operation that it belongs to, `canonical(surgery)`, may be another
+            (`endoscapes/2` is `cholec80/68`, `sar_rarp50/7_1` is `sar_rarp50/7`).
         annotations: role -> file, e.g. `phase`, `tool`.
         video: the video file, or "".
         images: index on the surgery clock -> image file, sorted; used where there is no video.
@@ -110,6 +119,7 @@ class Footage:
         video: file relative to root, or "" where there are images.
         images: (index, file relative to root), sorted by index.
         fps: the surgery clock; frame `index` of it is frame `index` of the video.
+        crop: `(x1, y1, x2, y2)` of the native picture that is kept, `()` for all; boxes are of what is kept.
     """
 
     source: str
@@ -117,6 +127,7 @@ class Footage:
     video: str = ""
     images: tuple[tuple[int, str], ...] = ()
     fps: str = "25/1"
+    crop: tuple[int, ...] = ()
 
     @property
     def kind(self) -> Literal["video", "images"]:
@@ -133,12 +144,14 @@ class SurgeryFacts:
         facts: rows of FACTS_SCHEMA, sorted by index and row order.
         labelled: rows of LABELLED_SCHEMA, sorted by index and name. Its indices are the frames to ask about.
         oddities: what was unusual and handled.
+        measured: rows of MEASURED_SCHEMA, sorted by index, name and of: what outlines give.
     """
 
     surgery: str
     facts: pl.DataFrame
     labelled: pl.DataFrame
     oddities: tuple[Oddity, ...] = field(default=())
+    measured: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MEASURED_SCHEMA))
 
 
 class Source(Protocol):

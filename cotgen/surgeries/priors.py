@@ -23,6 +23,11 @@ from cotgen.surgeries.splits import SplitPlan
 PHASE_BY_SET = "phase|instruments"
 #: Given one instrument in view, whatever else is.
 PHASE_BY_ONE = "phase|instrument"
+#: Given one acting triplet, `instrument.hook+verb.dissect+anatomy.cystic_duct`, whatever else is done.
+PHASE_BY_TRIPLET = "phase|triplet"
+#: Given the step.
+PHASE_BY_STEP = "phase|step"
+TABLES = (PHASE_BY_SET, PHASE_BY_ONE, PHASE_BY_TRIPLET, PHASE_BY_STEP)
 NO_INSTRUMENT = "none"
 #: A share says nothing of operations in general unless the answer was seen with it in so many of them.
 LEAST_SURGERIES = 5
@@ -35,7 +40,7 @@ class Priors(Record):
 
     Attributes:
         schema_: `cotgen/priors/1`; called `schema` on disk.
-        source: the source whose labels were counted.
+        source: the sources whose labels were counted, joined by `+`.
         split_table: the split whose train surgeries were counted, `clean/1`.
         surgeries: those surgeries, sorted.
         tables: table -> what is seen -> what is said -> [frames, surgeries].
@@ -110,62 +115,88 @@ def given_set(instruments: Iterable[str]) -> str:
     return "+".join(item.id for item in terms_of("instrument") if item.id in wanted) or NO_INSTRUMENT
 
 
-def count_priors(facts: Iterable[SurgeryFacts], split_table: str) -> Priors:
+def given_triplet(terms: Sequence[str]) -> str:
+    """Instrument, verb and target -> the key of `PHASE_BY_TRIPLET`."""
+    return "+".join(terms)
+
+
+def count_priors(facts: Iterable[SurgeryFacts | Sequence[SurgeryFacts]], split_table: str) -> Priors:
     """Count over train surgeries, one at a time.
 
-    Frames count where both instruments and phase are labelled.
+    A frame counts in a table where both of its kinds are labelled: instruments in view by Cholec80 alone, since no other
+    source labels the presence of every kind; phases by the first source of the list below that has them.
 
     Args:
-        facts: one source's facts, one entry per surgery; read once, so a generator keeps memory flat.
+        facts: one entry per surgery, the facts of one source or of all that share its clock; read once, so a generator
+            keeps memory flat.
         split_table: the name of a `SplitPlan`, `clean/1`.
 
     Raises:
-        CotgenError: a surgery is not a train surgery of that table or comes twice, or sources are mixed.
+        CotgenError: a surgery is not a train surgery of that table or comes twice, or an entry mixes surgeries.
     """
     plan = SplitPlan.parse(split_table.split("+"))
     surgeries: list[str] = []
+    known: set[str] = set()
     sources: set[str] = set()
-    tables: dict[str, dict[str, dict[str, list[int]]]] = {PHASE_BY_SET: {}, PHASE_BY_ONE: {}}
-    for item in facts:
-        split = plan.of(item.surgery)
+    tables: dict[str, dict[str, dict[str, list[int]]]] = {table: {} for table in TABLES}
+    for entry in facts:
+        items = [entry] if isinstance(entry, SurgeryFacts) else list(entry)
+        surgery = items[0].surgery
+        if any(item.surgery != surgery for item in items):
+            raise CotgenError(
+                f"{', '.join(item.surgery for item in items)} were given as one surgery; count each alone"
+            )
+        split = plan.of(surgery)
         if split != "train":
             raise CotgenError(
-                f"{item.surgery} is {f'a {split} surgery' if split else 'not'} in {plan.name}; statistics come from "
+                f"{surgery} is {f'a {split} surgery' if split else 'not'} in {plan.name}; statistics come from "
                 "train surgeries alone, so leave it out"
             )
-        if canonical(item.surgery) in map(canonical, surgeries):
-            raise CotgenError(f"{item.surgery} was given twice; count each surgery once")
-        surgeries.append(item.surgery)
-        sources |= {name.partition(".")[0] for name in item.labelled["name"].unique()}
-        if len(sources) > 1:
-            raise CotgenError(f"priors are counted from one source, not from {', '.join(sorted(sources))} together")
-        _add(tables, _count(item))
+        if canonical(surgery) in known:
+            raise CotgenError(f"{surgery} was given twice; count each surgery once")
+        known.add(canonical(surgery))
+        surgeries.append(surgery)
+        for item in items:
+            sources |= {name.partition(".")[0] for name in item.labelled["name"].unique()}
+        _add(tables, _count(items))
     return Priors(
-        source="".join(sources),
+        source="+".join(sorted(sources)),
         split_table=plan.name,
         surgeries=sorted(surgeries, key=order_of),
         tables=tables,
     )
 
 
-def _count(item: SurgeryFacts) -> dict[tuple[str, str, str], int]:
+#: Whose phases are counted where several sources label them.
+_PHASES_OF = ("cholec80", "cholect50", "multibypass140")
+
+
+def _count(items: Sequence[SurgeryFacts]) -> dict[tuple[str, str, str], int]:
     """(table, given, answer) -> frames of one surgery."""
-    kinds: dict[int, set[str]] = defaultdict(set)
-    for index, name in item.labelled.select("index", "name").iter_rows():
-        kinds[index].add(name.partition(".")[2])
-    seen: dict[str, dict[int, list[str]]] = {"phase": defaultdict(list), "instrument": defaultdict(list)}
-    for index, kind, terms in item.facts.select("index", "kind", "terms").iter_rows():
-        if kind in seen:
-            seen[kind][index].append(terms[0])
+    labelled: dict[int, set[str]] = defaultdict(set)
+    said: dict[int, dict[str, list[list[str]]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        for index, name in item.labelled.select("index", "name").iter_rows():
+            labelled[index].add(name)
+        for index, source, kind, terms in item.facts.select("index", "source", "kind", "terms").iter_rows():
+            said[index][f"{source}.{kind}"].append(terms)
     found: dict[tuple[str, str, str], int] = defaultdict(int)
-    for index, labelled in kinds.items():
-        phases = seen["phase"].get(index, [])
-        if not {"phase", "instrument"} <= labelled or len(phases) != 1:
+    for index, names in labelled.items():
+        facts = said.get(index, {})
+        source = next((source for source in _PHASES_OF if f"{source}.phase" in names), "")
+        phases = facts.get(f"{source}.phase", [])
+        if len(phases) != 1:
             continue
-        instruments = seen["instrument"].get(index, [])
-        found[PHASE_BY_SET, given_set(instruments), phases[0]] += 1
-        for instrument in set(instruments):
-            found[PHASE_BY_ONE, instrument, phases[0]] += 1
+        phase = phases[0][0]
+        if "cholec80.instrument" in names:
+            instruments = [terms[0] for terms in facts.get("cholec80.instrument", [])]
+            found[PHASE_BY_SET, given_set(instruments), phase] += 1
+            for instrument in set(instruments):
+                found[PHASE_BY_ONE, instrument, phase] += 1
+        for given in {given_triplet(terms) for terms in facts.get("cholect50.triplet", []) if terms[1] != "verb.null"}:
+            found[PHASE_BY_TRIPLET, given, phase] += 1
+        for given in {terms[0] for terms in facts.get("multibypass140.step", [])}:
+            found[PHASE_BY_STEP, given, phase] += 1
     return found
 
 

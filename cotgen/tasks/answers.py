@@ -65,11 +65,11 @@ def fold(answer: str) -> str | None:
 
 @cache
 def spellings(kind: str) -> dict[str, str]:
-    """Folded spelling -> term id: the answer name and the `reply` aliases of each term of that kind."""
+    """Folded spelling -> term id: the answer names and the `reply` aliases of each term of that kind."""
     return {
         spelling.lower(): item.id
         for item in terms_of(kind)
-        for spelling in (item.answer, *item.aliases.get("reply", ()))
+        for spelling in (item.answer, *item.answers.values(), *item.aliases.get("reply", ()))
     }
 
 
@@ -78,9 +78,9 @@ def in_order(ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(ids), key=lambda id: term(id).order))
 
 
-def write_set(ids: Sequence[str]) -> str:
-    """One answer name a line; `none` for the empty set."""
-    return "\n".join(term(id).answer for id in in_order(ids)) or NONE
+def write_set(ids: Sequence[str], source: str = "") -> str:
+    """One answer name a line, as the data set has it; `none` for the empty set."""
+    return "\n".join(term(id).answer_in(source) for id in in_order(ids)) or NONE
 
 
 def parse_term(answer: str, kind: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from cotgen.ontology import Term, vocabulary
 from cotgen.records import Pair, Scene
 
 
@@ -21,6 +22,8 @@ class Question:
         answer: the true answer in its written form; a set has one item a line, in ontology order.
         truth: the true answer as terms; `("yes",)`/`("no",)` and counts as text; empty for an empty set.
         subject: the terms that the question names, e.g. the instrument of a yes/no question.
+        boxes: x1, y1, x2, y2 in pixels of the stored picture; `<bbox:n>` in the answer is an index into them. They begin
+            the boxes of the pair.
     """
 
     id: str
@@ -30,6 +33,7 @@ class Question:
     answer: str
     truth: tuple[str, ...]
     subject: tuple[str, ...] = ()
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
 
     @classmethod
     def of(cls, pair: Pair) -> Question:
@@ -44,7 +48,8 @@ class Question:
         if task is None:
             raise ValueError(f"{pair.id}: no task '{pair.task}' is known")
         options = tuple(pair.options)
-        question = cls(pair.id, pair.task, pair.question, options, pair.answer, (), task.subject(pair.id))
+        boxes = tuple((box[0], box[1], box[2], box[3]) for box in pair.boxes)
+        question = cls(pair.id, pair.task, pair.question, options, pair.answer, (), task.subject(pair.id), boxes)
         truth = task.parse(pair.answer, question)
         if truth is None:
             raise ValueError(f"{pair.id}: '{pair.answer}' is no answer of the task '{pair.task}'")
@@ -95,6 +100,18 @@ class Task(Protocol):
     def score(self, reply: str, question: Question) -> float:
         """Score of one answer text in 0..1; an unparsable reply scores 0."""
         ...
+
+
+#: Sources that label for every kind of instrument they know whether it is in view.
+PRESENCE = frozenset({"cholec80", "table"})
+#: Whose words are offered where one's own table labels a kind: those of the data set of the same operation.
+_OWN = {"cholecystectomy": "cholec80", "gastric_bypass": "multibypass140"}
+
+
+def offered(scene: Scene, kind: str) -> tuple[Term, ...]:
+    """The closed list of terms that a question about this scene chooses from, in ontology order."""
+    source = scene.says(kind)
+    return vocabulary(_OWN.get(scene.procedure, "") if source == "table" else source, kind)
 
 
 def names_nothing(pair_id: str, *ids: str) -> tuple[str, ...]:

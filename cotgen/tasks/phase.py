@@ -1,4 +1,4 @@
-"""Which phase of the operation is shown: asked openly, and as a choice among all seven.
+"""Which phase of the operation is shown: asked openly, and as a choice among all phases of its data set.
 
 The answer is the answer name of the phase in both; a choice may also be answered by letter. Score: 1 if right, else 0.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cotgen.draws import rendezvous, shuffled
-from cotgen.ontology import term, terms_of
+from cotgen.ontology import term
 from cotgen.records import Scene
 from cotgen.tasks.answers import parse_choice, parse_term
-from cotgen.tasks.base import Question, names_nothing
+from cotgen.tasks.base import Question, names_nothing, offered
 
+#: What the wordings call an operation.
+OPERATIONS = {"cholecystectomy": "cholecystectomy", "gastric_bypass": "gastric bypass"}
 OPEN_ID, CHOICE_ID = "phase.open", "phase.choice"
 OPEN = (
     "Which phase of this laparoscopic cholecystectomy is shown?",
@@ -27,7 +29,7 @@ OPEN = (
     "In which phase of the laparoscopic cholecystectomy was this picture taken?",
     "What is the current phase of this operation?",
     "Which surgical phase does this laparoscopic view show?",
-    "Which part of the cholecystectomy is under way?",
+    "Which phase of the operation is under way?",
     "State the phase of this cholecystectomy.",
     "In which phase is the operation in this image?",
     "Identify the phase of the operation in this image.",
@@ -65,15 +67,15 @@ class Phase:
 
     def questions(self, scenes: Sequence[Scene], seed: int) -> Iterator[tuple[int, Question]]:
         """Both questions about each frame with one phase. The order of the options is drawn from seed and key."""
-        answers = [item.answer for item in terms_of("phase")]
         for position, scene in enumerate(scenes):
             truth = _truth(scene)
             if truth is None:
                 continue
             answer = term(truth[0]).answer
-            text = rendezvous(seed, OPEN, scene.key, OPEN_ID)
+            answers = [item.answer for item in offered(scene, "phase")]
+            text = _told(rendezvous(seed, OPEN, scene.key, OPEN_ID), scene.procedure)
             yield position, Question(OPEN_ID, self.name, text, (), answer, truth)
-            text = rendezvous(seed, CHOICE, scene.key, CHOICE_ID)
+            text = _told(rendezvous(seed, CHOICE, scene.key, CHOICE_ID), scene.procedure)
             options = tuple(shuffled(seed, answers, scene.key, CHOICE_ID))
             yield position, Question(CHOICE_ID, self.name, text, options, answer, truth)
 
@@ -95,11 +97,16 @@ class Phase:
         return float(self.parse(reply, question) == question.truth)
 
 
+def _told(text: str, procedure: str) -> str:
+    """The wording with the name of the operation."""
+    return text.replace("cholecystectomy", OPERATIONS.get(procedure, "operation"))
+
+
 def _truth(scene: Scene) -> tuple[str, ...] | None:
     if not scene.has_field:
         return None
     phases = scene.terms("phase")
-    return phases if len(phases) == 1 else None
+    return phases if len(phases) == 1 and phases[0] in {item.id for item in offered(scene, "phase")} else None
 
 
 PHASE = Phase()

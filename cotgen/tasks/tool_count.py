@@ -34,7 +34,6 @@ WORDINGS = (
     "State how many kinds of instrument have their tip in view, leaving out a specimen bag.",
     "In this laparoscopic view, how many kinds of instrument have their tip showing, a specimen bag aside?",
     "How many kinds of instrument have their tip in view? Each kind counts once, a specimen bag does not count.",
-    "By kind, how many instruments have their tip in this image? A specimen bag is not counted.",
     "Counting each kind once and no specimen bag, how many kinds of instrument have their tip in view?",
 )
 

@@ -5,9 +5,9 @@ surgery and phase, the frames with the instrument and those without are each put
 one; what is left over of either is not asked. So neither the question nor the scene around the instrument tells the
 answer. A frame without a phase cannot be matched and is not asked.
 
-Both frames of a match get the same wording, drawn by rendezvous from seed, surgery, instrument, phase and match
-number, not from the frame's key as in other tasks: so each wording has exactly as many "yes" as "no" (no mutual
-information at any corpus size), where draws per key would have that only on average.
+Both frames of a match get the same wording, drawn by rendezvous from seed, instrument and the key of the frame with
+it: so each wording has exactly as many "yes" as "no" (no mutual information at any corpus size), where a draw for each
+frame would have that only on average.
 
 Score: 1 if right, else 0.
 """
@@ -22,7 +22,7 @@ from cotgen.ontology import Term, terms_of
 from cotgen.records import Scene
 from cotgen.tasks.answers import parse_yes_no
 from cotgen.tasks.balance import in_hash_order
-from cotgen.tasks.base import Question
+from cotgen.tasks.base import Question, offered
 from cotgen.tasks.tool_presence import kinds_in_view
 
 PREFIX = "tool.yesno."
@@ -64,16 +64,17 @@ class ToolYesNo:
             kinds, phases = kinds_in_view(scene), scene.terms("phase")
             if kinds is not None and len(phases) == 1:
                 by_phase[phases[0]].append((scene.key, position, kinds))
-        for item in terms_of("instrument"):
+        asked = {item.id: item for scene in scenes for item in offered(scene, "instrument")}
+        for item in sorted(asked.values(), key=lambda item: item.order):
             if item.id == NOT_ASKED:
                 continue
             id = PREFIX + item.id
-            for phase, frames in sorted(by_phase.items()):
+            for _, frames in sorted(by_phase.items()):
                 there = [(key, position) for key, position, kinds in frames if item.id in kinds]
                 absent = [(key, position) for key, position, kinds in frames if item.id not in kinds]
                 couples = zip(in_hash_order(seed, there, id), in_hash_order(seed, absent, id), strict=False)
-                for number, (yes, no) in enumerate(couples):
-                    wording = rendezvous(seed, WORDINGS, scenes[yes].surgery, id, phase, str(number))
+                for yes, no in couples:
+                    wording = rendezvous(seed, WORDINGS, scenes[yes].key, id)
                     text = _fill(wording, item)
                     yield yes, Question(id, self.name, text, (), "Yes", ("yes",), (item.id,))
                     yield no, Question(id, self.name, text, (), "No", ("no",), (item.id,))

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cotgen.draws import draw
-from cotgen.ontology import term, terms_of
+from cotgen.ontology import term, vocabulary
 from cotgen.records import Fact, Measured, Scene, sample_key
 from cotgen.sources.base import FACTS_SCHEMA, LABELLED_SCHEMA, SurgeryFacts
 from cotgen.surgeries.priors import Priors, count_priors
@@ -84,4 +84,4 @@ def priors(surgeries: list[list[Scene]]) -> Priors:
 
 @pytest.fixture
 def all_sets() -> Iterator[str]:
-    yield from (item.id for item in terms_of("instrument"))
+    yield from (item.id for item in vocabulary("cholec80", "instrument"))

@@ -6,14 +6,14 @@ kind does not apply. Nothing here is taken from the checks.
 
 from collections.abc import Callable
 
-from cotgen.ontology import term, terms_of
+from cotgen.ontology import term, vocabulary
 from cotgen.records import Measured, Pair, Scene, Statement
 
 Mutant = tuple[Pair, Scene]
 Planter = Callable[[Pair, Scene, int], Mutant | None]
 KINDS: dict[str, Planter] = {}
-INSTRUMENTS = [item.id for item in terms_of("instrument")]
-PHASES = [item.id for item in terms_of("phase")]
+INSTRUMENTS = [item.id for item in vocabulary("cholec80", "instrument")]
+PHASES = [item.id for item in vocabulary("cholec80", "phase")]
 
 
 def kind(function: Planter) -> Planter:

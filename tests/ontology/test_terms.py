@@ -2,7 +2,7 @@
 
 import pytest
 
-from cotgen.ontology import alias, term, terms_of
+from cotgen.ontology import alias, term, terms_of, vocabulary
 from cotgen.ontology.knowledge import entries, entry, known_sentences
 
 KINDS = ("instrument", "phase", "verb", "anatomy")
@@ -44,7 +44,21 @@ def test_an_unknown_term_is_an_error() -> None:
 def test_every_instrument_and_every_phase_has_knowledge() -> None:
     about = {name for item in entries().values() for name in item.about}
     for kind in ("instrument", "phase"):
-        assert {item.id for item in terms_of(kind)} <= about
+        assert {item.id for item in vocabulary("cholec80", kind)} <= about
+
+
+def test_every_step_action_and_phase_of_a_bypass_can_be_told_as_an_act() -> None:
+    told = [*vocabulary("multibypass140", "phase"), *vocabulary("sar_rarp50", "action")]
+    told += [item for item in vocabulary("multibypass140", "step") if item.id != "step.null_step"]
+    sentences = [text for item in told for text in item.acts]
+    assert all(item.acts for item in told) and all(text.endswith(".") for text in sentences)
+    assert len(set(sentences)) == len(sentences), "an act tells one thing"
+
+
+def test_a_data_set_may_have_its_own_answer_name() -> None:
+    assert term("instrument.bipolar").answer_in("cholec80") == "bipolar"
+    assert term("instrument.bipolar").answer_in("endovis18") == "bipolar forceps"
+    assert [item.answer for item in vocabulary("endoscapes", "cvs")][:1] == ["two structures"]
 
 
 def test_a_wording_belongs_to_one_entry() -> None:
@@ -54,5 +68,5 @@ def test_a_wording_belongs_to_one_entry() -> None:
 
 def test_knowledge_is_of_a_procedure_and_its_phases_exist() -> None:
     for item in entries().values():
-        assert item.procedure == "cholecystectomy"
+        assert item.procedure in ("cholecystectomy", "gastric_bypass", "prostatectomy", "nephrectomy")
     assert entry("function.hook").status == "C"

@@ -13,7 +13,7 @@ from cotgen.chains.write import write_surgery
 from cotgen.draws import draw
 from cotgen.frames.encode import encode, pixels_sha256
 from cotgen.frames.measure import measure
-from cotgen.ontology import terms_of
+from cotgen.ontology import vocabulary
 from cotgen.records import Fact, Frame, Manifest, Sample, Scene, SourceTerms, sample_key
 from cotgen.shards.manifest import seal
 from cotgen.shards.pack import Entry, PackResult, pack
@@ -54,8 +54,8 @@ class Made:
 def scene_of(surgery: str, second: int) -> tuple[Scene, bytes, str]:
     """One labelled second: some instruments, a phase, and a picture whose colour is its own."""
     key = sample_key(surgery, 25 * second)
-    instruments = [t.id for t in terms_of("instrument") if draw(0, key, t.id) % 4 == 0]
-    phases = [t.id for t in terms_of("phase")]
+    instruments = [t.id for t in vocabulary("cholec80", "instrument") if draw(0, key, t.id) % 4 == 0]
+    phases = [t.id for t in vocabulary("cholec80", "phase")]
     named = [("phase", phases[draw(0, key, "phase") % len(phases)]), *(("instrument", name) for name in instruments)]
     numbers = {"phase": 0, "instrument": 0}
     facts = []

@@ -1,11 +1,22 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from cotgen.errors import CotgenError
-from cotgen.sources.base import SurgeryFacts
-from cotgen.surgeries.priors import PHASE_BY_ONE, PHASE_BY_SET, Priors, count_priors, given_set, prior_name
+from cotgen.sources.base import FACTS_SCHEMA, LABELLED_SCHEMA, SurgeryFacts
+from cotgen.surgeries.priors import (
+    PHASE_BY_ONE,
+    PHASE_BY_SET,
+    PHASE_BY_TRIPLET,
+    TABLES,
+    Priors,
+    count_priors,
+    given_set,
+    given_triplet,
+    prior_name,
+)
 
 MakeFacts = Callable[..., SurgeryFacts]
 CALOT = ("calot_triangle_dissection", ["hook", "grasper"])
@@ -30,7 +41,7 @@ def test_frames_and_surgeries_are_counted(make_facts: MakeFacts) -> None:
 
 def test_a_frame_without_a_phase_is_not_counted(make_facts: MakeFacts) -> None:
     priors = count_priors([make_facts(TRAIN[0], [("", ["hook"])])], "clean/1")
-    assert priors.tables == {PHASE_BY_SET: {}, PHASE_BY_ONE: {}}
+    assert priors.tables == {table: {} for table in TABLES}
 
 
 @pytest.mark.parametrize(
@@ -90,11 +101,35 @@ def test_only_train_surgeries_are_counted(make_facts: MakeFacts, surgery: str, w
         count_priors([make_facts(TRAIN[0], [BED]), make_facts(surgery, [BED])], "clean/1")
 
 
-def test_a_surgery_counts_once_and_sources_are_not_mixed(make_facts: MakeFacts) -> None:
+def test_a_surgery_counts_once_and_is_given_alone(make_facts: MakeFacts) -> None:
     with pytest.raises(CotgenError, match="twice"):
         count_priors([make_facts("cholec80/1", [BED]), make_facts("cholec80/01", [BED])], "clean/1")
-    with pytest.raises(CotgenError, match="cholec80, cholect50"):
-        count_priors([make_facts(TRAIN[0], [BED]), make_facts(TRAIN[1], [BED], source="cholect50")], "clean/1")
+    with pytest.raises(CotgenError, match="count each alone"):
+        count_priors([[make_facts(TRAIN[0], [BED]), make_facts(TRAIN[1], [BED])]], "clean/1")
+
+
+def acts(surgery: str, phase: str = "") -> SurgeryFacts:
+    """One frame of CholecT50: hook, dissect, cystic duct; with a phase of its own where one is given."""
+    rows = [(0, "cholect50.triplet.0", "triplet", ["instrument.hook", "verb.dissect", "anatomy.cystic_duct"])]
+    rows += [(0, "cholect50.phase.0", "phase", [phase])] if phase else []
+    facts = pl.DataFrame(
+        [(*row, [], 1.0, "cholect50") for row in rows], schema=FACTS_SCHEMA, orient="row"
+    )  # fmt: skip
+    names = sorted({f"cholect50.{row[2]}" for row in rows})
+    return SurgeryFacts(
+        surgery, facts, pl.DataFrame({"index": [0] * len(names), "name": names}, schema=LABELLED_SCHEMA)
+    )
+
+
+def test_acts_are_counted_with_the_phase_of_whoever_labels_it(make_facts: MakeFacts) -> None:
+    given = given_triplet(["instrument.hook", "verb.dissect", "anatomy.cystic_duct"])
+    alone = count_priors([acts(TRAIN[0], CALOT_PHASE)], "clean/1")
+    assert alone.counts(PHASE_BY_TRIPLET, given, CALOT_PHASE) == (1, 1, 1)
+    joined = count_priors([[acts(TRAIN[0], CALOT_PHASE), make_facts(TRAIN[0], [BED])]], "clean/1")
+    assert joined.source == "cholec80+cholect50"
+    assert joined.counts(PHASE_BY_TRIPLET, given, BED_PHASE) == (1, 1, 1), "the phase is that of Cholec80"
+    assert joined.counts(PHASE_BY_ONE, HOOK, BED_PHASE) == (1, 1, 1)
+    assert count_priors([acts(TRAIN[0])], "clean/1").tables[PHASE_BY_TRIPLET] == {}, "no phase, nothing to count"
 
 
 def test_surgeries_are_read_one_at_a_time(make_facts: MakeFacts) -> None:

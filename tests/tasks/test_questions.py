@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cotgen.errors import CotgenError
-from cotgen.ontology import alias, terms_of
+from cotgen.ontology import alias, vocabulary
 from cotgen.records import Pair, Scene, Statement
 from cotgen.tasks import TASKS, Question, chosen_tasks, plan_questions, wordings_sha256
 from cotgen.tasks.balance import room_for
@@ -28,7 +28,7 @@ POOLS = {
     "phase.choice": CHOICE,
     **{name: task.wordings for name, task in TASKS.items() if name != "phase"},
 }
-ASKED_TOOLS = [item for item in terms_of("instrument") if item.id != "instrument.grasper"]
+ASKED_TOOLS = [item for item in vocabulary("cholec80", "instrument") if item.id != "instrument.grasper"]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,9 @@ def test_a_wording_is_a_plain_sentence_that_favours_no_answer(wording: str) -> N
         "video",
         "label",
     }
-    named = {item.answer.lower() for kind in ("instrument", "phase") for item in terms_of(kind)} - {"specimen bag"}
+    named = {item.answer.lower() for kind in ("instrument", "phase") for item in vocabulary("cholec80", kind)} - {
+        "specimen bag"
+    }
     assert not any(name in wording.lower() for name in named)
 
 
@@ -100,7 +102,7 @@ def test_the_verb_agrees_with_the_instrument(asked: Asked) -> None:
         plural = question.subject[0] in ("instrument.scissors", "instrument.bipolar")
         verbs = set(re.findall(r"\b(?:is|are)\b", question.text.lower()))
         assert verbs <= ({"are"} if plural else {"is"})
-        phrase = next(item.phrase for item in terms_of("instrument") if item.id == question.subject[0])
+        phrase = next(item.phrase for item in vocabulary("cholec80", "instrument") if item.id == question.subject[0])
         assert re.search(rf"\b{re.escape(phrase)}\b", question.text)
 
 
@@ -199,7 +201,7 @@ def test_the_options_are_all_seven_and_the_truth_stands_anywhere(asked: Asked) -
     questions = [question for _, question in of_task(asked, "phase.choice")]
     places: dict[str, Counter[int]] = defaultdict(Counter)
     for question in questions:
-        assert sorted(question.options) == sorted(item.answer for item in terms_of("phase"))
+        assert sorted(question.options) == sorted(item.answer for item in vocabulary("cholec80", "phase"))
         places[question.answer][question.options.index(question.answer)] += 1
     assert len(places) == 7
     total = sum(places.values(), Counter[int]())

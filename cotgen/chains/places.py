@@ -1,0 +1,81 @@
+"""Where things are in the picture: the one definition of left, right, upper, lower, above, below and touching.
+
+A position is that of a box's centre in the lit field of view, as a share of its width and height, in the picture and
+never in the body. Left or right is said where the centre is more than a tenth of the field off the middle line, upper or
+lower likewise; nothing is said of a box over 30 % of the field. Two things are compared where their centres differ by
+15 % of the field. They touch where their outlines are at most 3 pixels apart. All comparisons are of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cotgen.records import Scene
+
+#: Percent of the field: off the middle line, of a box that is too large to have a place, between two centres.
+DEAD, LARGE, APART = 10, 30, 15
+#: Pixels between two outlines that touch.
+TOUCHING = 3
+
+PLACES = {
+    (): "near the centre of the field",
+    ("left",): "on the left",
+    ("right",): "on the right",
+    ("upper",): "in the upper part of the field",
+    ("lower",): "in the lower part of the field",
+    ("upper", "left"): "in the upper left of the field",
+    ("upper", "right"): "in the upper right of the field",
+    ("lower", "left"): "in the lower left of the field",
+    ("lower", "right"): "in the lower right of the field",
+}
+
+
+def field_of(scene: Scene) -> tuple[int, int, int, int]:
+    """The lit field of view as a box in pixels: measured, else the whole picture; (0, 0, 0, 0) where neither is known."""
+    found = next((m.box for m in scene.measured if m.name == "field" and len(m.box) == 4), None)
+    x1, y1, x2, y2 = found or (0, 0, *scene.size)
+    return x1, y1, x2, y2
+
+
+def place(box: Sequence[int], field: Sequence[int]) -> tuple[str, ...] | None:
+    """`("upper", "left")`, `("right",)`, `()` near the centre; None for a box or a field without a place.
+
+    Args:
+        box: x1, y1, x2, y2 in pixels.
+        field: the field of view, likewise.
+    """
+    width, height = field[2] - field[0], field[3] - field[1]
+    if len(box) != 4 or width <= 0 or height <= 0:
+        return None
+    if 100 * (box[2] - box[0]) * (box[3] - box[1]) > LARGE * width * height:
+        return None
+    # Twice the offset of the centre from the middle line, so that halves stay integers.
+    across = (box[0] + box[2]) - (field[0] + field[2])
+    down = (box[1] + box[3]) - (field[1] + field[3])
+    words = []
+    if 100 * abs(down) > 2 * DEAD * height:
+        words.append("upper" if down < 0 else "lower")
+    if 100 * abs(across) > 2 * DEAD * width:
+        words.append("left" if across < 0 else "right")
+    return tuple(words)
+
+
+def compared(box: Sequence[int], other: Sequence[int], field: Sequence[int]) -> tuple[str, ...]:
+    """How `box` lies to `other`: of `left`, `right`, `above`, `below`, those in which the centres differ enough."""
+    width, height = field[2] - field[0], field[3] - field[1]
+    if len(box) != 4 or len(other) != 4 or width <= 0 or height <= 0:
+        return ()
+    across = (box[0] + box[2]) - (other[0] + other[2])
+    down = (box[1] + box[3]) - (other[1] + other[3])
+    words = []
+    if 100 * abs(across) >= 2 * APART * width:
+        words.append("left" if across < 0 else "right")
+    if 100 * abs(down) >= 2 * APART * height:
+        words.append("above" if down < 0 else "below")
+    return tuple(words)
+
+
+def touching(scene: Scene, first: str, second: str) -> bool:
+    """Whether the outlines of two facts were measured to touch."""
+    gap = scene.measure("gap", first, second)
+    return gap is not None and gap <= TOUCHING

@@ -1,0 +1,1 @@
+"""The plans of template chains: one module per group of tasks."""

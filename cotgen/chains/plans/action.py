@@ -1,0 +1,76 @@
+"""Plans for SAR-RARP50: what is outlined, what touches what, and the action as it is labelled."""
+
+from __future__ import annotations
+
+from cotgen.chains.grammar import Composer, capital, listed
+from cotgen.chains.places import PLACES
+from cotgen.chains.plans.words import relate, relations, slots, where
+from cotgen.ontology import term
+from cotgen.ontology.knowledge import entries
+from cotgen.records import Fact
+
+NO_CONTACT = ("No contact of these with one another is measured.",)
+IN_VIEW = ("{List} are in view.", "In view are {list}.")
+ONE_IN_VIEW = ("{List} {is} in view.", "In view {is} {list}.")
+AT_THIS_MOMENT = ("At this moment {act}", "{Act}", "In this view {act}")
+
+
+def action(c: Composer) -> None:
+    """The action; no reason is claimed, since one picture does not tell the seven apart."""
+    own = c.scene.of_kind("action")[0]
+    things = list(c.scene.of_kind("object"))
+    if not things:
+        return
+    things = [things[n] for n in c.shuffle("order", range(len(things)))][:3]
+    _show(c, things)
+    found = relations(c, things)
+    touching = [item for item in found if item[0] == "touches"]
+    if touching or found:
+        drawn = touching or found
+        relate(c, drawn[c.shuffle("relation", range(len(drawn)))[0]], "relate")
+        if len(touching) > 1:
+            second = next(item for item in reversed(touching))
+            if (
+                c.pick("second", ["yes", "no"]) == "yes"
+                and second is not drawn[c.shuffle("relation", range(len(drawn)))[0]]
+            ):
+                relate(c, second, "relate:2")
+    else:
+        names = listed([slots(c, thing.terms[0])["the"] for thing in things])
+        if len(things) == 1:
+            c.add(2, f"{capital(names)} is not related to another outlined thing here.", "follows", ["statement:0"])
+        else:
+            c.add(2, c.pick("none", NO_CONTACT), "follows", ["statement:0"])
+    ids = {thing.terms[0] for thing in things}
+    known = [
+        name for name, item in entries().items()
+        if item.usable and item.procedure == c.scene.procedure and name.startswith("needle.") and set(item.about) <= ids
+    ]  # fmt: skip
+    if known and c.pick("know", ["yes", "no"]) == "yes":
+        c.know(3, c.pick("known", known))
+    sentence = term(own.terms[0]).acts[0]
+    shape = c.pick("act", AT_THIS_MOMENT if own.terms[0] != "action.other" else ("{Act}",))
+    text = shape.replace("{act}", sentence[:1].lower() + sentence[1:]).replace("{Act}", sentence)
+    c.add(3, text, "label", [f"fact:{own.id}"])
+
+
+def _show(c: Composer, things: list[Fact]) -> list[int]:
+    numbers = []
+    plain: list[Fact] = []
+    for thing in things:
+        place = where(c, thing) if thing.box else None
+        if thing.box and place is not None:
+            words = slots(c, thing.terms[0])
+            n = c.box(thing.box)
+            text = f"{capital(words['a'])} {words['is']} {PLACES[place]} <bbox:{n}>."
+            numbers.append(c.add(1, text, "measured", [f"fact:{thing.id}", f"box:{n}"]))
+        else:
+            plain.append(thing)
+    if plain:
+        names = listed([slots(c, thing.terms[0])["a"] for thing in plain])
+        if len(plain) == 1:
+            text = f"{capital(names)} {slots(c, plain[0].terms[0])['is']} in view."
+        else:
+            text = c.pick("view", IN_VIEW).replace("{List}", capital(names)).replace("{list}", names)
+        numbers.append(c.add(1, text, "label", [f"fact:{thing.id}" for thing in plain]))
+    return numbers
