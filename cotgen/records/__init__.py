@@ -6,7 +6,7 @@ from cotgen.records.frame import Frame
 from cotgen.records.manifest import LeftOut, Manifest, Shard, SourceTerms
 from cotgen.records.pair import Finding, Pair, Severity, Support
 from cotgen.records.sample import SPLITS, Context, Sample, Split, sample_key
-from cotgen.records.scene import Scene
+from cotgen.records.scene import Scene, disputes
 from cotgen.records.statement import BASES, LEVEL_NAMES, Basis, EvidenceRef, Statement
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "Statement",
     "Support",
     "canonical_json",
+    "disputes",
     "sample_key",
 ]

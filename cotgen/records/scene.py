@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cotgen.records.fact import Fact, Measured
-from cotgen.records.sample import Sample
+from cotgen.records.sample import Context, Sample
+
+#: Family of a surgery -> which operation it is.
+PROCEDURES = {
+    "cholec80": "cholecystectomy",
+    "endoscapes": "cholecystectomy",
+    "multibypass140": "gastric_bypass",
+    "sar_rarp50": "prostatectomy",
+    "endovis17": "robotic_surgery",
+    "endovis18": "nephrectomy",
+}
+#: Among Cholec80's instruments, and no instrument of CholecT50.
+BAG = "instrument.specimen_bag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,7 @@ class Scene:
         facts: all facts, sources side by side.
         measured: what the pixels and outlines give; empty where nothing was decoded and nothing is outlined.
         disputed: kinds of fact that sources of this frame contradict one another in, so that nothing is asked of them.
+        context: earlier instants, where asked for.
         size: width and height of the stored picture in pixels; (0, 0) where it is not known.
         procedure: which operation it is, so that knowledge of another one is never used.
         precedence: for each kind of fact, the sources in the order in which a chain may use them.
@@ -38,6 +51,7 @@ class Scene:
     precedence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
     disputed: frozenset[str] = frozenset()
+    context: tuple[Context, ...] = ()
 
     @classmethod
     def of(cls, sample: Sample, precedence: Mapping[str, tuple[str, ...]] | None = None) -> Scene:
@@ -49,8 +63,11 @@ class Scene:
             labelled=frozenset(sample.labelled),
             facts=tuple(sample.facts),
             measured=tuple(sample.measured),
+            procedure=PROCEDURES.get(sample.surgery.partition("/")[0], "cholecystectomy"),
+            context=tuple(sample.context),
             precedence=precedence or {},
             size=(sample.frame.width, sample.frame.height),
+            disputed=disputes(sample.facts, sample.labelled),
         )
 
     def says(self, kind: str) -> str:
@@ -79,3 +96,29 @@ class Scene:
     def has_field(self) -> bool:
         """Whether there is an operative field to ask about: False only where the picture was measured to be black."""
         return self.measure("black") != 1.0
+
+
+def disputes(facts: Sequence[Fact], labelled: Collection[str]) -> frozenset[str]:
+    """The kinds of fact in which the sources of a frame contradict one another, so that no chain may rest on them.
+
+    `instrument` and `triplet`: Cholec80 and CholecT50 each name an instrument that the other lacks. That one names more
+    is no contradiction: a tip may be hidden where an act is labelled, and an idle instrument need not be. The bag is no
+    instrument of CholecT50. `instrument` alone: no instrument is in view by Cholec80 and one acts by CholecT50. `phase`: two
+    sources name different phases.
+    """
+    found: set[str] = set()
+    seen = {fact.terms[0] for fact in facts if fact.kind == "instrument" and fact.source == "cholec80"} - {BAG}
+    acting = {
+        fact.terms[0] for fact in facts if fact.kind in ("triplet", "boxed_triplet") and fact.source == "cholect50"
+    }
+    both = "cholec80.instrument" in labelled and not {"cholect50.triplet", "cholect50.boxed_triplet"}.isdisjoint(
+        labelled
+    )
+    if both and seen - acting and acting - seen:
+        found |= {"instrument", "triplet"}
+    elif both and acting and not seen:
+        found.add("instrument")
+    phases = {fact.source: fact.terms[0] for fact in facts if fact.kind == "phase"}
+    if len(set(phases.values())) > 1:
+        found.add("phase")
+    return frozenset(found)

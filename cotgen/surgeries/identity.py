@@ -26,11 +26,22 @@ class Family(BaseModel):
     aligned: tuple[str, ...]
 
 
+class _Set(BaseModel):
+    """Numbers of one source that are, in an order nobody published, these operations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    numbers: tuple[int, ...]
+    operations: tuple[str, ...]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     families: dict[str, Family]
     mapped: dict[str, dict[int, str]]
+    parts: tuple[str, ...] = ()
+    sets: dict[str, tuple[_Set, ...]] = {}
 
 
 @cache
@@ -48,21 +59,44 @@ def family_of(source: str) -> str:
     raise CotgenError(f"no surgery numbers are known for the source '{source}'; known are {', '.join(known)}")
 
 
-def surgery_id(source: str, number: int) -> str:
-    """The id of the operation that `source` numbers so.
+def surgery_id(source: str, number: int | str) -> str:
+    """The id of the operation that `source` calls so.
 
     `cholect50`, 73 -> `cholec80/73`; `endoscapes`, 1 -> `cholec80/67`; `endoscapes`, 5 -> `endoscapes/5`.
     """
-    mapped = _table().mapped.get(source, {}).get(number)
-    if mapped:
-        return mapped
-    return f"{family_of(source)}/{number}"
+    return canonical(f"{family_of(source)}/{number}")
 
 
 def canonical(surgery: str) -> str:
-    """The id without leading zeros: `cholec80/01` and `cholec80/1` are one surgery, so tables look it up by this."""
+    """The operation that a clock belongs to: the unit of splits and of withdrawn consent.
+
+    `cholec80/01` is `cholec80/1`; `endoscapes/2` is `cholec80/68`, since the two data sets show one operation;
+    `sar_rarp50/7_1` is a part of `sar_rarp50/7`.
+    """
     family, _, number = surgery.partition("/")
-    return f"{family}/{int(number)}" if number.isascii() and number.isdecimal() else surgery
+    if family in _table().parts:
+        number = number.partition("_")[0]
+    if not (number.isascii() and number.isdecimal()):
+        return f"{family}/{number}"
+    return _table().mapped.get(family, {}).get(int(number), f"{family}/{int(number)}")
+
+
+def candidates(source: str, number: int) -> tuple[str, ...]:
+    """The operations that a number may be: one, or several where only sets are known to be the same."""
+    for entry in _table().sets.get(source, ()):
+        if number in entry.numbers:
+            return entry.operations
+    return (surgery_id(source, number),)
+
+
+def known_sources() -> tuple[str, ...]:
+    """All sources of the table, by family."""
+    return tuple(source for family in _table().families.values() for source in family.sources)
+
+
+def mapped() -> dict[str, dict[int, str]]:
+    """Source -> its number -> the operation of another family that it is."""
+    return {source: dict(rows) for source, rows in _table().mapped.items()}
 
 
 def aligned(sources: Iterable[str]) -> bool:
@@ -74,4 +108,6 @@ def aligned(sources: Iterable[str]) -> bool:
 def order_of(surgery: str) -> tuple[str, int, str]:
     """Sort key: by family, then by number as a number (`cholec80/92` before `cholec80/103`)."""
     family, _, number = surgery.partition("/")
-    return (family, int(number) if number.isascii() and number.isdecimal() else -1, number)
+    digits = "".join(c if c.isdecimal() and c.isascii() else " " for c in number).split()
+    plain = number.isascii() and number.isdecimal()
+    return (family, int(number) if plain else int(digits[0]) if digits else -1, "" if plain else number)

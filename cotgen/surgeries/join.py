@@ -7,10 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from cotgen.errors import CotgenError
-from cotgen.records import Fact, Measured, Scene, sample_key
+from cotgen.records import Fact, Measured, Scene, disputes, sample_key
 from cotgen.sources.base import SurgeryFacts
 from cotgen.surgeries.identity import aligned
 
+#: For each kind of fact, the sources in the order in which a chain uses them: presence is Cholec80's, acts CholecT50's.
+PRECEDENCE: dict[str, tuple[str, ...]] = {
+    "instrument": ("cholec80",),
+    "phase": ("cholec80", "cholect50"),
+    "triplet": ("cholect50",),
+}
+#: Two pictures have one aspect ratio where they differ by no more than this, in percent.
+SAME_ASPECT = 1
 #: Smaller boxes are dropped: under 2 pixels there is nothing to point at.
 LEAST_PIXELS = 2
 
@@ -42,6 +50,7 @@ def scenes(
     procedure: str,
     precedence: Mapping[str, tuple[str, ...]],
     counts: Counter[str] | None = None,
+    native: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Scene]:
     """The scenes of one surgery in time order: one for each frame that is labelled and has a picture.
 
@@ -53,7 +62,9 @@ def scenes(
         size: frame index -> (width, height) of the stored picture; a labelled frame that is not here gets no scene.
         procedure: which operation it is.
         precedence: kind of fact -> sources in the order in which a chain may use them.
-        counts: where given, `box_dropped` and `frame_without_picture` are added to it.
+        counts: where given, `box_dropped`, `box_of_other_aspect`, `frame_without_picture` and `disputed_KIND` are added.
+        native: source -> (width, height) of its own pictures, where they are not those that are stored: its boxes are
+            mapped where the aspect ratios agree within 1 %, else left out.
 
     Raises:
         CotgenError: the facts are of several surgeries, or of sources that do not share a clock.
@@ -69,14 +80,20 @@ def scenes(
         )
     counted = counts if counts is not None else Counter[str]()
     labelled: dict[int, set[str]] = defaultdict(set)
+    outlined: dict[int, list[Measured]] = defaultdict(list)
     found: dict[int, list[Fact]] = defaultdict(list)
     for item in sorted(facts, key=lambda item: sorted(item.labelled["name"].unique())):
         for index, name in item.labelled.select("index", "name").iter_rows():
             labelled[index].add(name)
+        for index, name, value, of in item.measured.select("index", "name", "value", "of").iter_rows():
+            outlined[index].append(Measured(name=name, value=value, of=of))
         columns = item.facts.select("index", "id", "kind", "terms", "box", "value", "source")
         for index, id, kind, terms, box, value, source in columns.iter_rows():
             if index not in size:
                 continue
+            if box and not _same_aspect((native or {}).get(source), size[index]):
+                counted["box_of_other_aspect"] += 1
+                box = []
             pixels = pixels_of(box, *size[index]) if box else []
             counted["box_dropped"] += bool(box) and not pixels
             found[index].append(Fact(id=id, kind=kind, terms=terms, box=pixels, value=value, source=source))
@@ -85,6 +102,8 @@ def scenes(
         if index not in size:
             counted["frame_without_picture"] += 1
             continue
+        disputed = disputes(found[index], labelled[index])
+        counted.update(f"disputed_{kind}" for kind in disputed)
         joined.append(
             Scene(
                 key=sample_key(surgeries[0], index),
@@ -92,9 +111,18 @@ def scenes(
                 index=index,
                 labelled=frozenset(labelled[index]),
                 facts=tuple(found[index]),
-                measured=tuple(measured.get(index, ())),
+                measured=(*measured.get(index, ()), *outlined.get(index, ())),
                 procedure=procedure,
                 precedence=precedence,
+                size=size[index],
+                disputed=disputed,
             )
         )
     return joined
+
+
+def _same_aspect(native: tuple[int, int] | None, stored: tuple[int, int]) -> bool:
+    if native is None or not all((*native, *stored)):
+        return True
+    one, other = native[0] * stored[1], native[1] * stored[0]
+    return 100 * abs(one - other) <= SAME_ASPECT * max(one, other)

@@ -31,12 +31,15 @@ class PublishedSplit:
     table: Mapping[str, Split]
 
 
-def numbers(items: Sequence[int | str]) -> list[int]:
-    """`[7, "1-3"]` -> `[7, 1, 2, 3]`."""
-    found: list[int] = []
+def numbers(items: Sequence[int | str]) -> list[int | str]:
+    """`[7, "1-3", "bbp04"]` -> `[7, 1, 2, 3, "bbp04"]`."""
+    found: list[int | str] = []
     for item in items:
         first, _, last = str(item).partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
+        if first.isdecimal():
+            found.extend(range(int(first), int(last or first) + 1))
+        else:
+            found.append(str(item))
     return found
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cotgen.errors import CotgenError
-from cotgen.records import Measured
+from cotgen.records import Fact, Measured, disputes
 from cotgen.sources.base import FACTS_SCHEMA, LABELLED_SCHEMA, SurgeryFacts
 from cotgen.surgeries.join import pixels_of, scenes
 
@@ -103,3 +103,35 @@ def test_the_boxes_of_the_design_example(real_data: Path) -> None:
         x, y, width, height = row[3:7]
         boxes.append(pixels_of([x, y, x + width, y + height], 854, 480))
     assert boxes == [[273, 16, 670, 143], [449, 220, 675, 408]]
+
+
+def fact_of(id: str, *terms: str) -> Fact:
+    source, kind, _ = id.split(".")
+    return Fact(id=id, kind=kind, terms=list(terms), source=source)
+
+
+ACTING = ("cholect50.triplet.0", "instrument.bipolar", "verb.coagulate", "anatomy.liver")
+
+
+def test_sources_that_each_name_what_the_other_lacks_contradict_one_another() -> None:
+    labelled = {"cholec80.instrument", "cholect50.triplet"}
+    scissors = fact_of("cholec80.instrument.0", "instrument.scissors")
+    assert disputes([scissors, fact_of(*ACTING)], labelled) == {"instrument", "triplet"}
+    both = [
+        fact_of("cholec80.instrument.0", "instrument.bipolar"),
+        fact_of("cholec80.instrument.1", "instrument.hook"),
+    ]
+    assert disputes([*both, fact_of(*ACTING)], labelled) == frozenset(), "one may name more"
+    assert disputes([fact_of(*ACTING)], labelled) == {"instrument"}, "no tip in view, and yet one acts"
+    bag = fact_of("cholec80.instrument.0", "instrument.specimen_bag")
+    assert disputes([bag], labelled) == frozenset(), "the bag is no instrument of CholecT50"
+    assert disputes([scissors, fact_of(*ACTING)], {"cholec80.instrument"}) == frozenset()
+
+
+def test_different_phases_contradict_one_another() -> None:
+    one, other = (
+        fact_of(f"{source}.phase.0", f"phase.{phase}")
+        for source, phase in (("cholec80", "preparation"), ("cholect50", "clipping_and_cutting"))
+    )
+    assert disputes([one, other], set()) == {"phase"}
+    assert disputes([one], set()) == frozenset()
