@@ -21,6 +21,8 @@ from cotgen.errors import CotgenError
 from cotgen.records import canonical_json
 
 _SURGERY = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?$")
+#: A surgery with a name instead of a number: bbp01, multibypass140/bbp01, sar_rarp50/7_1.
+_NAMED = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<name>[a-z0-9_]*[a-z_][a-z0-9_]*)$")
 _SAMPLE = re.compile(r"^changes:([1-9][0-9]*)$")
 
 
@@ -28,7 +30,8 @@ class BuildConfig(BaseModel):
     """What to build, from what, and where to.
 
     Attributes:
-        source: name of the data set, `cholec80`.
+        source: names of the data sets, `cholec80`; `all` for all that are found below the roots. Those that label the
+            same surgery on one clock are joined.
         root: where it lies: `DIR` or `NAME=DIR`, any number.
         out: the folder that can be published.
         work: the folder of what builds share; default `$COTGEN_WORK`, then `OUT.work` beside OUT.
@@ -51,7 +54,7 @@ class BuildConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str
+    source: tuple[str, ...]
     root: tuple[str, ...] = ()
     out: Path | None = None
     work: Path | None = None
@@ -71,13 +74,13 @@ class BuildConfig(BaseModel):
     quality: int = Field(default=90, ge=1, le=95)
     replace: bool = False
 
-    @field_validator("root", "tasks", "split", "surgeries", mode="before")
+    @field_validator("source", "root", "tasks", "split", "surgeries", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str | int) else value
         return [str(item) for item in items] if isinstance(items, list | tuple) else items
 
-    @field_validator("tasks", "surgeries")
+    @field_validator("source", "tasks", "surgeries")
     @classmethod
     def _commas(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(part.strip() for item in value for part in item.split(",") if part.strip())
@@ -86,7 +89,9 @@ class BuildConfig(BaseModel):
     @classmethod
     def _fraction(cls, value: Any) -> str:
         try:
-            number = Fraction(str(value).strip())
+            text = str(value).strip()
+            # An exponent can ask for more digits than there is memory.
+            number = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(0)
         except (ValueError, ZeroDivisionError):
             number = Fraction(0)
         if number <= 0:
@@ -105,12 +110,14 @@ class BuildConfig(BaseModel):
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             match = _SURGERY.match(item)
+            if not match and _NAMED.match(item):
+                continue
             if not match or (match["last"] and int(match["last"]) < int(match["first"])):
                 raise ValueError(f"'{item}' names no surgery; write 73, 1-5 or cholec80/73, separated by commas")
         return value
 
     def __str__(self) -> str:
-        return f"build of {self.source}"
+        return f"build of {' and '.join(self.source)}"
 
     @property
     def rate(self) -> Fraction:
@@ -167,7 +174,9 @@ class BuildConfig(BaseModel):
         found: dict[str, list[str]] = {}
         for item in self.surgeries:
             match = _SURGERY.match(item)
-            assert match is not None
+            if match is None:
+                found[item] = [name for name in surgeries if item in (name, name.partition("/")[2])]
+                continue
             first, last = int(match["first"]), int(match["last"] or match["first"])
             found[item] = [
                 name
@@ -188,9 +197,10 @@ class BuildConfig(BaseModel):
             excluded: entries of the exclude file; only their number and hash are kept, for they may be patients'.
             priors: `auto`, `none` or the sha256 of the file.
         """
-        numbers = sorted({item.removeprefix(f"{self.source}/") for item in self.surgeries})
+        only = f"{self.source[0]}/" if len(self.source) == 1 else "/"
+        numbers = sorted({item.removeprefix(only) for item in self.surgeries})
         return {
-            "source": self.source,
+            "source": "+".join(sorted(set(self.source))),
             "fps": self.fps,
             "tasks": sorted(tasks),
             "split": split,
@@ -223,7 +233,7 @@ def load_config(file: Path | None, given: Mapping[str, Any]) -> BuildConfig:
     values: dict[str, Any] = _read(file) if file else {}
     values.update({name: value for name, value in given.items() if value is not None})
     if not values.get("source"):
-        raise CotgenError("Say what to build from: --source NAME. `cotgen sources` lists the names.")
+        raise CotgenError("Say what to build from: --source NAME, or all. `cotgen sources` lists the names.")
     try:
         return BuildConfig(**values)
     except ValidationError as error:

@@ -7,7 +7,7 @@ number of workers, so the same command chooses the same frames everywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +17,10 @@ import polars as pl
 
 from cotgen.build.config import BuildConfig
 from cotgen.errors import CotgenError
-from cotgen.records import LeftOut, Split, sample_key
+from cotgen.records import SPLITS, LeftOut, Split, sample_key
+from cotgen.sources import source
 from cotgen.sources.base import Scan, SurgeryFacts, SurgeryFiles
-from cotgen.surgeries.identity import canonical, order_of, surgery_id
+from cotgen.surgeries.identity import canonical, clock_of, order_of
 from cotgen.surgeries.splits import SplitPlan
 
 #: With --limit, frames come from at least so many surgeries, and from one more for so many frames. A video has to be
@@ -29,20 +30,19 @@ LOOK_FRAMES = 250
 
 T = TypeVar("T")
 
+#: Families whose surgeries have numbers and no other names.
+_NUMBERED = frozenset({"cholec80", "endoscapes", "endovis17"})
 _SURGERY = re.compile(r"^([a-z0-9_]+)/([a-z0-9_]+)$")
 _KEY = re.compile(r"^([a-z0-9_]+)-([a-z0-9_]+)-([0-9]{6,})$")
 
 
 def _canonical(surgery: str) -> str:
     """The one id of an operation, whichever data set's number names it: consent is withdrawn for all of them."""
-    source, _, number = surgery.partition("/")
-    if not number.isdecimal():
+    clock = clock_of(surgery)
+    family, _, number = clock.partition("/")
+    if family in _NUMBERED and not number.isdecimal():
         raise CotgenError(f"'{surgery}' names no surgery; write it with its number, such as cholec80/73")
-    try:
-        return surgery_id(source, int(number))
-    except CotgenError:
-        # A data set that has no table of identities yet, so its numbers are its own.
-        return canonical(surgery)
+    return canonical(clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Exclusion:
             if _SURGERY.match(entry):
                 surgeries.add(_canonical(entry))
             elif match := _KEY.match(entry):
-                frames.add((_canonical(f"{match[1]}/{match[2]}"), int(match[3])))
+                frames.add((clock_of(f"{match[1]}/{match[2]}"), int(match[3])))
             else:
                 raise CotgenError(
                     f"{file}:{number}: '{entry}' is neither a surgery (cholec80/73) nor a sample key "
@@ -97,21 +97,55 @@ class Exclusion:
 
     def indices(self, surgery: str) -> frozenset[int]:
         """The excluded frames of a surgery."""
-        name = _canonical(surgery)
+        name = clock_of(surgery)
         return frozenset(index for owner, index in self.frames if owner == name)
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """One surgery of the build: its files and its split."""
+class Member:
+    """What one source has of one surgery.
 
+    Attributes:
+        source: its name.
+        root: its folder.
+        files: the files of the surgery.
+        procedure: which operation it is.
+    """
+
+    source: str
+    root: Path
     files: SurgeryFiles
+    procedure: str
+
+    @property
+    def surgery(self) -> str:
+        """Whose clock it counts on, `cholec80/73`."""
+        return self.files.surgery
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it has a video or pictures of its own."""
+        return bool(self.files.video or self.files.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One surgery of the build: what each source has of it, and its split.
+
+    Attributes:
+        members: the sources that label it, in the order of the registry.
+        pixels: the one that supplies the pictures.
+        split: train, validation or test.
+    """
+
+    members: tuple[Member, ...]
+    pixels: Member
     split: Split
 
     @property
     def surgery(self) -> str:
         """`cholec80/73`."""
-        return self.files.surgery
+        return self.pixels.surgery
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +153,27 @@ class Plan:
     """The surgeries of a build.
 
     Attributes:
-        scan: what the root holds.
+        scans: what the roots hold, one per source.
         splits: the split plan.
         exclusion: what must not be in.
         selected: the surgeries to build, in order.
-        train: the surgeries that priors are counted from, in order; never an excluded one.
+        train: the surgeries that priors are counted from, in order, by source; never an excluded one.
         left_out: surgeries that are not built, and why.
         warnings: sentences for the user.
     """
 
-    scan: Scan
+    scans: tuple[Scan, ...]
     splits: SplitPlan
     exclusion: Exclusion
     selected: tuple[Selected, ...]
-    train: tuple[SurgeryFiles, ...]
+    train: tuple[tuple[Member, ...], ...]
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def where(self) -> str:
+        """The folders, for messages."""
+        return " and ".join(dict.fromkeys(str(scan.root) for scan in self.scans))
 
 
 def left_out(what: str, reason: str, names: Sequence[str]) -> LeftOut:
@@ -142,48 +181,87 @@ def left_out(what: str, reason: str, names: Sequence[str]) -> LeftOut:
     return LeftOut.model_validate({"what": what, "reason": reason, "count": len(names), "examples": list(names[:10])})
 
 
-def plan_surgeries(config: BuildConfig, scan: Scan, splits: SplitPlan, exclusion: Exclusion) -> Plan:
+def plan_surgeries(config: BuildConfig, scans: Sequence[Scan], splits: SplitPlan, exclusion: Exclusion) -> Plan:
     """Choose the surgeries.
 
     Raises:
         CotgenError: `--surgeries` names one that is not there, the split puts one into two, or none is left.
     """
-    there = sorted((files.surgery for files in scan.surgeries), key=order_of)
-    named = [*there, *(surgery for surgery, _ in scan.incomplete)]
+    members = _members(scans)
+    there = sorted(members, key=order_of)
+    where = " and ".join(dict.fromkeys(str(scan.root) for scan in scans))
+    named = [*there, *(surgery for scan in scans for surgery, _ in scan.incomplete)]
     if absent := config.unmatched(named):
         raise CotgenError(
-            f"--surgeries {','.join(absent)}: no such surgery in {scan.root}. There "
+            f"--surgeries {','.join(absent)}: no such surgery in {where}. There "
             f"{'are ' + ', '.join(there) if there else 'is none that is complete'}."
         )
-    by_name = {files.surgery: files for files in scan.surgeries}
     wanted = [surgery for surgery in there if config.selects(surgery)]
     splits.check(there)
+    split_of = _split_of(scans, splits)
+    blind = [surgery for surgery in wanted if not any(member.has_pictures for member in members[surgery])]
     excluded = [surgery for surgery in wanted if exclusion.holds(surgery)]
-    unsplit = [surgery for surgery in wanted if surgery not in excluded and splits.of(surgery) is None]
-    kept = [surgery for surgery in wanted if surgery not in excluded and surgery not in unsplit]
+    unsplit = [s for s in wanted if s not in excluded and s not in blind and split_of(s) is None]
+    kept = [surgery for surgery in wanted if surgery not in {*excluded, *unsplit, *blind}]
     if config.limit and not config.surgeries:
         kept = look(kept, config.limit)
-    lost = [left_out("surgery", why, [surgery]) for surgery, why in scan.incomplete if config.selects(surgery)]
+    lost = [
+        left_out("surgery", why, [surgery])
+        for scan in scans
+        for surgery, why in scan.incomplete
+        if config.selects(surgery) and surgery not in members
+    ]
     if excluded:
         lost.append(LeftOut(what="surgery", reason="excluded by --exclude", count=len(excluded)))
     if unsplit:
         lost.append(left_out("surgery", f"in no split of {splits.name}; name another --split", unsplit))
+    if blind := [surgery for surgery in blind if surgery not in excluded]:
+        lost.append(left_out("surgery", "it has labels and no pictures; name the source that has them as well", blind))
     selected = tuple(
-        Selected(by_name[surgery], split) for surgery in kept if (split := splits.of(surgery)) is not None
+        Selected(members[surgery], _pixels(members[surgery]), split)
+        for surgery in kept
+        if (split := split_of(surgery)) is not None
     )
     if not selected:
         reasons = "; ".join(f"{item.reason}: {', '.join(item.examples)}" for item in lost)
-        raise CotgenError(f"No surgery of {scan.root} can be built. {reasons}")
+        raise CotgenError(f"No surgery of {where} can be built. {reasons}")
     train = tuple(
-        by_name[surgery] for surgery in there if splits.of(surgery) == "train" and not exclusion.holds(surgery)
+        members[surgery] for surgery in there if split_of(surgery) == "train" and not exclusion.holds(surgery)
     )
     known = {_canonical(surgery) for surgery in named}
-    warnings = [
-        f"--exclude: {surgery} matches nothing in {scan.root}" for surgery in sorted(exclusion.surgeries - known)
-    ]
-    strange = sorted((surgery, index) for surgery, index in exclusion.frames if surgery not in known)
-    warnings += [f"--exclude: {sample_key(*frame)} matches nothing in {scan.root}" for frame in strange]
-    return Plan(scan, splits, exclusion, selected, train, tuple(lost), tuple(warnings))
+    clocks = {clock_of(surgery) for surgery in named}
+    warnings = [f"--exclude: {surgery} matches nothing in {where}" for surgery in sorted(exclusion.surgeries - known)]
+    strange = sorted((surgery, index) for surgery, index in exclusion.frames if surgery not in clocks)
+    warnings += [f"--exclude: {sample_key(*frame)} matches nothing in {where}" for frame in strange]
+    return Plan(tuple(scans), splits, exclusion, selected, train, tuple(lost), tuple(warnings))
+
+
+def _members(scans: Sequence[Scan]) -> dict[str, tuple[Member, ...]]:
+    """Surgery -> what each source has of it, in the order of the scans."""
+    found: dict[str, list[Member]] = {}
+    for scan in scans:
+        for files in scan.surgeries:
+            procedure = scan.procedure or source(scan.source).describe().procedure
+            found.setdefault(files.surgery, []).append(Member(scan.source, scan.root, files, procedure))
+    return {surgery: tuple(members) for surgery, members in found.items()}
+
+
+def _pixels(members: Sequence[Member]) -> Member:
+    """The member that supplies the pictures: the first by the order of the registry that has a video, else pictures."""
+    return next((member for member in members if member.files.video), None) or next(
+        member for member in members if member.has_pictures
+    )
+
+
+def _split_of(scans: Sequence[Scan], splits: SplitPlan) -> Callable[[str], Split | None]:
+    """The split of a surgery; a folder's own word counts for surgeries that no table has."""
+    own = {surgery: split for scan in scans for surgery, split in scan.splits}
+
+    def split_of(surgery: str) -> Split | None:
+        named = own.get(surgery)
+        return next((split for split in SPLITS if split == named), None) if named else splits.of(surgery)
+
+    return split_of
 
 
 def look(surgeries: Sequence[str], limit: int) -> list[str]:

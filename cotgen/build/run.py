@@ -16,9 +16,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from cotgen import __version__
 from cotgen.build.config import BuildConfig, unknown_key
@@ -26,6 +27,7 @@ from cotgen.build.files import DiskError, HashCache, explain, fingerprint, hold,
 from cotgen.build.output import Output, Samples, pack_samples, together
 from cotgen.build.plan import (
     Exclusion,
+    Member,
     Plan,
     Selected,
     choose_frames,
@@ -55,12 +57,16 @@ from cotgen.build.units import (
 from cotgen.build.workers import Done, Failed, Pool, Progress
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, sample_key
-from cotgen.sources import source
-from cotgen.sources.base import FACTS_VERSION, SurgeryFiles, inside
+from cotgen.sources import SOURCES, source
+from cotgen.sources.base import FACTS_VERSION, Footage, Scan, inside
 from cotgen.sources.roots import find_root
 from cotgen.surgeries.identity import order_of
-from cotgen.surgeries.splits import SplitPlan
+from cotgen.surgeries.splits import SplitPlan, left_out_frames
 
+#: Sources whose labels give statistics of phases.
+COUNTED = frozenset({"cholec80", "cholect50", "multibypass140"})
+#: (source, surgery, step) -> sealed facts and their fingerprint.
+Facts: TypeAlias = Mapping[tuple[str, str, int], tuple[Path, str]]
 _ENTRY = "cotgen.build.units:run_unit"
 #: A surgery that is begun is finished before the next one is begun, while its video is still in memory.
 _RANK = {"facts": 0, "priors": 0, "count": 0, "chains": 1, "frames": 2, "hash": 3}
@@ -87,9 +93,10 @@ class _Job:
     """One surgery on its way."""
 
     selected: Selected
-    facts: Path
-    facts_fp: str
+    facts: tuple[Path, ...]
+    facts_fp: tuple[str, ...]
     wanted: tuple[int, ...]
+    footage: Footage
     content: str = ""
     frames: Path = Path()
     frames_fp: str = ""
@@ -121,13 +128,36 @@ class _Build:
     amounts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.source = source(self.config.source)
-        self.described = self.source.describe()
-        self.root = self.plan.scan.root
-        self.step = step_of(self.config.rate, self.described.fps)
+        used = {member.source for item in self.plan.selected for member in item.members}
+        #: The sources that give something, in the order of the registry.
+        self.sources = [scan.source for scan in self.plan.scans if scan.source in used]
         for warning in self.plan.warnings:
             self.warn(warning)
         self.lost += self.plan.left_out
+
+    # Sources and their clocks.
+
+    @property
+    def named(self) -> str:
+        """The sources of the build, for names of files."""
+        return "+".join(sorted({scan.source for scan in self.plan.scans}))
+
+    def footage(self, selected: Selected) -> Footage:
+        """Where the pictures of a surgery are."""
+        pixels = selected.pixels
+        return source(pixels.source).frames(pixels.root, pixels.files)
+
+    def clock(self, members: Sequence[Member]) -> str:
+        """Frames a second of the clock of these members, which is that of whichever has pictures."""
+        member = next((member for member in members if member.has_pictures), members[0])
+        return source(member.source).frames(member.root, member.files).fps
+
+    def step(self, members: Sequence[Member]) -> int:
+        """Frames of their clock from one question to the next; on a clock slower than the rate, each frame."""
+        clock = self.clock(members)
+        if len(self.plan.scans) > 1 and self.config.rate > Fraction(clock):
+            return 1
+        return step_of(self.config.rate, clock)
 
     # Names of results and of their unfinished files.
 
@@ -174,10 +204,10 @@ class _Build:
     def reuse(self, step: str) -> None:
         self.outcome.reused[step] = self.outcome.reused.get(step, 0) + 1
 
-    def fail(self, unit: Unit | SurgeryFiles, text: str, trace: str = "") -> None:
+    def fail(self, unit: Unit | Member | Selected, text: str, trace: str = "") -> None:
         surgery = unit.surgery or "priors"
         # What is left out stands in the manifest, which names no path of this machine.
-        for folder in (self.root, self.work, self.temp):
+        for folder in (*(scan.root for scan in self.plan.scans), self.work, self.temp):
             text = text.replace(f"{folder}/", "")
         if trace:
             self.outcome.traces = make_folder(self.work / "failures") / f"{surgery.replace('/', '-')}.txt"
@@ -190,26 +220,36 @@ class _Build:
 
     # Facts and priors.
 
-    def facts(self, wanted: Sequence[tuple[SurgeryFiles, int]]) -> dict[tuple[str, int], tuple[Path, str]]:
-        """Sealed facts with their fingerprints by surgery and step, for those that can be read."""
-        found: dict[tuple[str, int], tuple[Path, str]] = {}
-        for files, step in dict.fromkeys(wanted):
+    def facts(self, wanted: Sequence[tuple[Member, int]]) -> Facts:
+        """Sealed facts with their fingerprints by source, surgery and step, for those that can be read."""
+        found: dict[tuple[str, str, int], tuple[Path, str]] = {}
+        for member, step in dict.fromkeys(wanted):
             try:
-                hashes = [self.cache.file(self.root / file) for _, file in files.annotations]
+                hashes = [self.cache.file(member.root / file) for _, file in member.files.annotations]
             except OSError as error:
-                self.fail(files, f"{error.filename} cannot be read ({error.strerror}); check the file")
+                self.fail(member, f"{error.filename} cannot be read ({error.strerror}); check the file")
                 continue
-            mark = facts_fingerprint(self.source.name, files, hashes, step)
-            out = self.place("facts", files.surgery, mark, "facts")
-            found[files.surgery, step] = (out, mark)
+            mark = facts_fingerprint(member.source, member.files, hashes, step)
+            out = self.place("facts", member.surgery, mark, "facts")
+            found[member.source, member.surgery, step] = (out, mark)
             if out.exists():
                 self.reuse("facts")
             else:
-                self.submit(FactsUnit(self.source.name, self.root, files, step, out, self.part(out)))
+                self.submit(FactsUnit(member.source, member.root, member.files, step, out, self.part(out)))
         self.run(lambda event: None)
         return {key: value for key, value in found.items() if value[0].exists()}
 
-    def priors(self, facts: Mapping[tuple[str, int], tuple[Path, str]]) -> Path | None:
+    def of(self, facts: Facts, members: Sequence[Member], step: int) -> list[tuple[Path, str]]:
+        """The facts of all these members; none where one of them could not be read."""
+        found = [facts.get((member.source, member.surgery, step)) for member in members]
+        return [item for item in found if item] if all(found) else []
+
+    def counted(self) -> list[tuple[tuple[Member, ...], int]]:
+        """The train surgeries whose labels statistics can come from, with their steps of a second."""
+        groups = [tuple(m for m in members if m.source in COUNTED) for members in self.plan.train]
+        return [(members, second_of(self.clock(members))) for members in groups if members]
+
+    def priors(self, facts: Facts) -> Path | None:
         """The file of the priors that chains may cite, or None.
 
         Raises:
@@ -219,24 +259,28 @@ class _Build:
             return None
         if self.config.priors != "auto":
             return self._given_priors(Path(self.config.priors).resolve())
-        second = second_of(self.described.fps)
-        counted = [files.surgery for files in self.plan.train if (files.surgery, second) in facts]
+        counted = {
+            members[0].surgery: found
+            for members, second in self.counted()
+            if (found := self.of(facts, members, second))
+        }
         if not counted:
-            self.warn(
-                f"there is no train surgery of {self.plan.splits.name} in {self.root}, so no statistics: "
-                "no sentence rests on them, and more answers count as asserted"
-            )
+            if set(self.sources) & COUNTED:
+                self.warn(
+                    f"there is no train surgery of {self.plan.splits.name} in {self.plan.where}, so no statistics: "
+                    "no sentence rests on them, and more answers count as asserted"
+                )
             return None
         excluded = {surgery: self.plan.exclusion.indices(surgery) for surgery in counted}
-        marks = [facts[surgery, second][1] for surgery in counted]
+        marks = [mark for found in counted.values() for _, mark in found]
         mark = priors_fingerprint(
             marks, {surgery: sorted(indices) for surgery, indices in excluded.items()}, self.plan.splits.name
         )
-        out = self.place("priors", self.source.name, mark, "json")
+        out = self.place("priors", self.named, mark, "json")
         if out.exists():
             self.reuse("priors")
             return out
-        paths = tuple(facts[surgery, second][0] for surgery in counted)
+        paths = tuple(tuple(path for path, _ in found) for found in counted.values())
         self.submit(PriorsUnit(paths, tuple(sorted(excluded.items())), self.plan.splits.name, out, self.part(out)))
         self.run(lambda event: None)
         if not out.exists():
@@ -267,18 +311,25 @@ class _Build:
 
     # Frames of each surgery.
 
-    def choose(self, facts: Mapping[tuple[str, int], tuple[Path, str]]) -> list[_Job]:
+    def choose(self, facts: Facts) -> list[_Job]:
         """The surgeries whose facts could be read, with their wanted frames."""
-        every = self.config.every_s * second_of(self.described.fps)
         jobs: list[_Job] = []
         for selected in self.plan.selected:
-            if (selected.surgery, self.step) not in facts:
+            sealed = self.of(facts, selected.members, self.step(selected.members))
+            if not sealed:
                 continue
-            path, mark = facts[selected.surgery, self.step]
-            found = read_facts(path)
+            footage = self.footage(selected)
+            every = self.config.every_s * second_of(footage.fps) if self.config.every_s else 0
+            found = [read_facts(path) for path, _ in sealed]
+            labelled = {index for item in found for index in item.labelled["index"].unique().to_list()}
             excluded = self.plan.exclusion.indices(selected.surgery)
-            wanted = choose_frames(found, every, excluded)
-            held = excluded & set(found.labelled["index"].to_list())
+            unsplit = labelled & set(left_out_frames(selected.surgery))
+            if unsplit:
+                keys = [sample_key(selected.surgery, index) for index in sorted(unsplit)]
+                self.lost.append(left_out("frame", "official test frames beside train frames of one video", keys))
+            chosen = {index for item in found for index in choose_frames(item, every, excluded | unsplit)}
+            wanted = sorted(chosen)
+            held = excluded & labelled
             keys = [sample_key(selected.surgery, index) for index in sorted(held)]
             if keys:
                 self.lost.append(LeftOut(what="frame", reason="excluded by --exclude", count=len(keys)))
@@ -286,7 +337,8 @@ class _Build:
                 key = sample_key(selected.surgery, index)
                 self.warn(f"--exclude: {key} matches no labelled frame of this build")
             if wanted:
-                jobs.append(_Job(selected, path, mark, tuple(wanted)))
+                paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
+                jobs.append(_Job(selected, paths, marks, tuple(wanted), footage))
             else:
                 self.lost.append(left_out("surgery", "it has no labelled frame", [selected.surgery]))
         if self.config.limit:
@@ -315,7 +367,7 @@ class _Build:
             try:
                 self._advance(job, priors, sha256)
             except OSError as error:
-                self.fail(job.selected.files, f"{error.filename} cannot be read ({error.strerror}); check the file")
+                self.fail(job.selected, f"{error.filename} cannot be read ({error.strerror}); check the file")
 
         for job in jobs:
             advance(job)
@@ -323,7 +375,7 @@ class _Build:
         return [job for job in jobs if job.done]
 
     def _advance(self, job: _Job, priors: Path | None, priors_sha256: str) -> None:
-        footage = self.source.frames(self.root, job.selected.files)
+        footage = job.footage
         if not job.content:
             unit = self.hash_unit(job)
             job.content = self.cache.get(unit.cache_name, unit.mark)
@@ -356,30 +408,31 @@ class _Build:
             if "frames" not in job.ran:
                 self.reuse("frames")
             job.chains_fp = chains_fingerprint(
-                [job.facts_fp],
+                job.facts_fp,
                 job.frames_fp,
                 priors_sha256,
                 wanted=job.wanted,
                 tasks=self.tasks,
                 split=job.selected.split,
                 seed=config.seed,
-                procedure=self.described.procedure,
+                procedure=job.selected.pixels.procedure,
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
             self.submit(
                 ChainsUnit(
                     job.surgery,
-                    (job.facts,),
+                    job.facts,
                     job.frames,
                     priors,
                     job.wanted,
                     self.tasks,
                     job.selected.split,
                     config.seed,
-                    self.described.procedure,
-                    self.source.name,
-                    self.described.fps,
+                    job.selected.pixels.procedure,
+                    job.selected.pixels.source,
+                    footage.fps,
+                    self.native(job.selected),
                     job.chains,
                     self.part(job.chains),
                 )
@@ -389,9 +442,18 @@ class _Build:
             self.reuse("chains")
         job.done = True
 
+    def native(self, selected: Selected) -> tuple[tuple[str, Path], ...]:
+        """A picture or the video of each source whose own pictures are not used, to compare their shape."""
+        found = []
+        for member in selected.members:
+            if member is not selected.pixels and member.has_pictures:
+                files = member.files
+                found.append((member.source, inside(member.root, files.video or files.images[0][1])))
+        return tuple(found)
+
     def hash_unit(self, job: _Job) -> HashUnit:
         """The unit that reads the pictures of a surgery."""
-        footage = self.source.frames(self.root, job.selected.files)
+        footage = job.footage
         ends = self.config.frames == "none"
         if footage.video:
             return HashUnit(job.surgery, (inside(footage.root, footage.video),), (footage.video,), ends)
@@ -459,8 +521,27 @@ def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan,
     tasks = tuple(name for name in TASKS if name in config.tasks or not config.tasks)
     splits = SplitPlan.parse(config.split)
     exclusion = Exclusion.read(config.exclude)
-    scan = find_root(source(config.source), config.root, cwd, env)
-    return plan_surgeries(config, scan, splits, exclusion), tasks
+    return plan_surgeries(config, _scans(config, cwd, env), splits, exclusion), tasks
+
+
+def _scans(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> list[Scan]:
+    """What the roots hold of the sources that are asked for, in the order of the registry.
+
+    Raises:
+        CotgenError: a source is not known, or one that was named is not there; for `all`, none is.
+    """
+    if "all" not in config.source:
+        wanted = {source(name).name for name in config.source}
+        return [find_root(item, config.root, cwd, env) for name, item in SOURCES.items() if name in wanted]
+    found, problems = [], []
+    for item in SOURCES.values():
+        try:
+            found.append(find_root(item, config.root, cwd, env))
+        except CotgenError as problem:
+            problems.append(str(problem).splitlines()[0])
+    if not found:
+        raise CotgenError("--source all: no data set was found.\n" + "\n".join(problems))
+    return found
 
 
 @contextlib.contextmanager
@@ -476,12 +557,11 @@ def _begin(
             cache.save()
 
 
-def _all_facts(build: _Build) -> dict[tuple[str, int], tuple[Path, str]]:
+def _all_facts(build: _Build) -> Facts:
     """The facts of the surgeries to build and, where priors are counted, those of all train surgeries."""
-    wanted = [(item.files, build.step) for item in build.plan.selected]
+    wanted = [(member, build.step(item.members)) for item in build.plan.selected for member in item.members]
     if build.config.priors == "auto":
-        second = second_of(build.described.fps)
-        wanted += [(files, second) for files in build.plan.train]
+        wanted += [(member, second) for members, second in build.counted() for member in members]
     return build.facts(wanted)
 
 
@@ -569,7 +649,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             "config": output.config,
             "content": content,
             "lost": [item.model_dump() for item in [*run.lost, *failed]],
-            "terms": run.described.terms.model_dump(),
+            "terms": [source(name).describe().terms.model_dump() for name in run.sources],
             "versions": versions,
         }
     )
@@ -611,7 +691,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         shards=packed.shards,
         counts={**packed.counts, "notes": dict(times), "damaged": gathered.damaged},
         left_out=together([*run.lost, *failed, *gathered.left_out]),
-        sources=[run.described.terms],
+        sources=[source(name).describe().terms for name in run.sources],
         versions=versions,
     )
     outcome.manifest = seal(output.out, manifest, Priors.from_json(priors.read_bytes()) if priors else None)
@@ -643,10 +723,8 @@ def estimate(
         jobs = run.choose(_all_facts(run))
         found: dict[str, dict[str, Any]] = {}
         for job in jobs:
-            footage = run.source.frames(run.root, job.selected.files)
-            run.submit(
-                CountUnit(job.surgery, (job.facts,), footage, job.wanted, tasks, config.seed, run.described.procedure)
-            )
+            procedure = job.selected.pixels.procedure
+            run.submit(CountUnit(job.surgery, job.facts, job.footage, job.wanted, tasks, config.seed, procedure))
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
         return _estimate(run, [job for job in jobs if job.surgery in found], found)
 
@@ -706,11 +784,11 @@ def count(
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cotgen-")))
         outcome = Outcome(out)
         run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
-        second = second_of(run.described.fps)
-        priors = run.priors(run.facts([(files, second) for files in plan.train]))
+        wanted = [(member, second) for members, second in run.counted() for member in members]
+        priors = run.priors(run.facts(wanted))
         if priors is None:
             raise CotgenError(
-                f"There is no train surgery of {plan.splits.name} in {plan.scan.root}, so there is nothing to count."
+                f"There is no train surgery of {plan.splits.name} in {plan.where}, so there is nothing to count."
             )
         try:
             write_whole(out, priors.read_bytes(), out.with_name(f".{out.name}.{os.getpid()}.part"))

@@ -37,6 +37,7 @@ from cotgen.sources.base import (
     FACTS_SCHEMA,
     FACTS_VERSION,
     LABELLED_SCHEMA,
+    MEASURED_SCHEMA,
     Footage,
     Oddity,
     SurgeryFacts,
@@ -121,7 +122,7 @@ class PriorsUnit:
     """Count the statistics of the train surgeries.
 
     Attributes:
-        facts: their sealed facts.
+        facts: their sealed facts, for each surgery those of its sources.
         excluded: (surgery, frames) that are not counted.
         split: name of the split plan.
         out: the JSON file.
@@ -129,7 +130,7 @@ class PriorsUnit:
     """
 
     STEP: ClassVar[str] = "priors"
-    facts: tuple[Path, ...]
+    facts: tuple[tuple[Path, ...], ...]
     excluded: tuple[tuple[str, frozenset[int]], ...]
     split: str
     out: Path
@@ -179,6 +180,7 @@ class ChainsUnit:
         procedure: which operation it is.
         source: the source of the pictures.
         clock: frames a second of the surgery's clock, `25/1`.
+        native: (source, first picture or video) of the sources whose own pictures are not used.
         out: the sealed file.
         part: its temporary name.
     """
@@ -195,6 +197,7 @@ class ChainsUnit:
     procedure: str
     source: str
     clock: str
+    native: tuple[tuple[str, Path], ...]
     out: Path
     part: Path
 
@@ -364,6 +367,7 @@ def _facts(unit: FactsUnit) -> dict[str, Any]:
             for name, table, schema in (
                 ("facts", found.facts, FACTS_SCHEMA),
                 ("labelled", found.labelled, LABELLED_SCHEMA),
+                ("measured", found.measured, MEASURED_SCHEMA),
             )
         }
         oddities = [[odd.file, odd.text, odd.count] for odd in found.oddities]
@@ -383,7 +387,7 @@ def read_facts(path: Path) -> SurgeryFacts:
     footer = read_footer(path)
     tables = {name: pl.read_ipc(BytesIO(read_payload(path, place))) for name, place in footer["places"].items()}
     oddities = tuple(Oddity(*entry) for entry in footer["oddities"])
-    return SurgeryFacts(footer["surgery"], tables["facts"], tables["labelled"], oddities)
+    return SurgeryFacts(footer["surgery"], tables["facts"], tables["labelled"], oddities, tables["measured"])
 
 
 def _priors(unit: PriorsUnit) -> dict[str, Any]:
@@ -391,13 +395,12 @@ def _priors(unit: PriorsUnit) -> dict[str, Any]:
 
     excluded = dict(unit.excluded)
 
-    def facts() -> Iterator[SurgeryFacts]:
-        for path in unit.facts:
-            found = read_facts(path)
-            without = excluded.get(found.surgery, frozenset())
-            if without:
+    def facts() -> Iterator[list[SurgeryFacts]]:
+        for paths in unit.facts:
+            found = [read_facts(path) for path in paths]
+            if without := excluded.get(found[0].surgery, frozenset()):
                 kept = ~pl.col("index").is_in(sorted(without))
-                found = SurgeryFacts(found.surgery, found.facts.filter(kept), found.labelled.filter(kept))
+                found = [SurgeryFacts(a.surgery, a.facts.filter(kept), a.labelled.filter(kept)) for a in found]
             yield found
 
     write_whole(unit.out, count_priors(facts(), unit.split).to_json(), unit.part)
@@ -430,7 +433,8 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
 def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     from cotgen.chains.write import Written, write_scenes
     from cotgen.frames.store import FrameStore
-    from cotgen.surgeries.join import scenes
+    from cotgen.surgeries.identity import canonical
+    from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.surgeries.priors import Priors
 
     with FrameStore.open(unit.frames) as store:
@@ -442,8 +446,9 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         {index: row.measured for index, row in rows.items()},
         {index: (row.width, row.height) for index, row in rows.items()},
         unit.procedure,
-        {},
+        PRECEDENCE,
         joined,
+        {source: size for source, path in unit.native if (size := _size_of(path))},
     )
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
     written = Written([])
@@ -460,7 +465,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
             row = rows[scene.index]
             sample = Sample(
                 key=scene.key,
-                surgery=scene.surgery,
+                surgery=canonical(scene.surgery),
                 split=unit.split,
                 sources=sorted({name.partition(".")[0] for name in scene.labelled}),
                 frame=Frame(
@@ -492,7 +497,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 "pairs": pairs,
                 "left_out": _left_out(unit.surgery, report.missing, silent, written),
                 "damaged": sorted({reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}),
-                "notes": _notes(facts, report, unit.surgery, joined["box_dropped"]),
+                "notes": _notes(facts, report, unit.surgery, joined),
             }
         )
     move_into_place(unit.part, unit.out)
@@ -522,20 +527,47 @@ def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], w
     return lost
 
 
-def _notes(facts: Sequence[SurgeryFacts], report: ExtractReport, surgery: str, boxes: int) -> list[list[Any]]:
+#: What the join counts -> what a reader is told.
+_JOINED = {
+    "box_dropped": "boxes under two pixels were dropped",
+    "box_of_other_aspect": "boxes of pictures with another aspect ratio were left out",
+    "disputed_instrument": "frames where the sources name different instruments: nothing is asked of them",
+    "disputed_triplet": "frames where the sources name different instruments: no act is asked of",
+    "disputed_phase": "frames where the sources name different phases: no phase is asked of",
+}
+
+
+def _size_of(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture or video, from its header; None where it cannot be read."""
+    from PIL import Image
+
+    from cotgen.frames.index import VideoError, open_video
+
+    try:
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+            with Image.open(path) as picture:
+                return picture.size
+        with open_video(path) as (_, stream):
+            return stream.width, stream.height
+    except (OSError, VideoError):
+        return None
+
+
+def _notes(
+    facts: Sequence[SurgeryFacts], report: ExtractReport, surgery: str, joined: Mapping[str, int]
+) -> list[list[Any]]:
     """Rows of (file or surgery, what was unusual and handled, count)."""
     notes: list[list[Any]] = [[odd.file, odd.text, odd.count] for found in facts for odd in found.oddities]
     if report.index_mode == "count":
         notes.append([surgery, f"frames were counted by decoding all: {report.index_reason}", 1])
     notes += [[surgery, text, 1] for text in report.notes]
-    if boxes:
-        notes.append([surgery, "boxes under two pixels were dropped", boxes])
+    notes += [[surgery, text, joined[name]] for name, text in _JOINED.items() if joined.get(name)]
     return notes
 
 
 def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
-    from cotgen.surgeries.join import scenes
+    from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.tasks import plan_questions
 
     width = height = frames = 0
@@ -554,6 +586,6 @@ def _count(unit: CountUnit) -> dict[str, Any]:
             width, height = picture.size
         frames = len(unit.wanted)
     facts = [read_facts(path) for path in unit.facts]
-    found = scenes(facts, {}, dict.fromkeys(unit.wanted, (width, height)), unit.procedure, {})
+    found = scenes(facts, {}, dict.fromkeys(unit.wanted, (width, height)), unit.procedure, PRECEDENCE)
     tasks = Counter(question.task for _, question in plan_questions(found, unit.tasks, unit.seed))
     return {"tasks": dict(sorted(tasks.items())), "width": width, "height": height, "frames": frames}

@@ -72,7 +72,12 @@ def _config(file: Path | None, given: dict[str, Any]) -> BuildConfig:
 
 @app.command()
 def build(
-    source: Annotated[str | None, typer.Option(help="What to build from; `cotgen sources` lists the names.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to build from; may be repeated, `all` takes all that are found; `cotgen sources` lists the names."
+        ),
+    ] = None,
     root: Root = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write: what can be published.")] = None,
     work: Work = None,
@@ -119,7 +124,7 @@ def build(
     from cotgen.build.run import estimate
 
     given = {
-        "source": source,
+        "source": source or None,
         "root": root or None,
         "out": out,
         "work": work,
@@ -225,7 +230,9 @@ def show(
 
 @app.command()
 def priors(
-    source: Annotated[str, typer.Option(help="What to count; `cotgen sources` lists the names.")],
+    source: Annotated[
+        list[str], typer.Option(help="What to count; may be repeated; `cotgen sources` lists the names.")
+    ],
     out: Annotated[Path, typer.Option(help="The JSON file to write.")],
     root: Root = None,
     work: Work = None,

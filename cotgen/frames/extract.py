@@ -49,7 +49,7 @@ def extract(
     """Write the wanted frames of one surgery to `out`.
 
     Args:
-        footage: the video or the images.
+        footage: the video or the images; where it has a crop, only that part of each picture is kept, and sizes are its.
         wanted: frame numbers on the surgery's clock, in any order; doubles count once.
         mode: `embed` stores JPEGs; `reference` decodes for hashes and measures and stores none; `none` decodes nothing
             and takes the size from the header of the file.
@@ -100,11 +100,16 @@ class _Extraction:
             index = index_video(path)
         except VideoError as error:
             return self._report(dict.fromkeys(numbers, error.message), "", "")
-        crop = (0, 0, index.width, index.height)
+        native = (index.width, index.height)
+        if problem := _outside(footage.crop, native, path.name):
+            return self._report(dict.fromkeys(numbers, problem), "", "")
+        crop = _kept(footage.crop, native)
         reason = f"{path.name} ends before this frame."
         try:
-            for number, rgb in decode(path, numbers, index, self._max_side):
-                self._picture(number, footage.video, number, crop, rgb, encode(rgb, self._quality))
+            # A picture is cropped before it is scaled, so that the stored size is that of what is kept.
+            for number, rgb in decode(path, numbers, index, 0 if footage.crop else self._max_side):
+                kept = self._cut(rgb, crop) if footage.crop else rgb
+                self._picture(number, footage.video, number, crop, kept, encode(kept, self._quality))
                 done.add(number)
         except VideoError as error:
             reason = error.message
@@ -122,7 +127,10 @@ class _Extraction:
                 rate = stream.average_rate
         except VideoError as error:
             return self._report(dict.fromkeys(numbers, error.message), "", "")
-        width, height = fit(*native, self._max_side)
+        if problem := _outside(footage.crop, native, path.name):
+            return self._report(dict.fromkeys(numbers, problem), "", "")
+        crop = _kept(footage.crop, native)
+        width, height = fit(crop[2] - crop[0], crop[3] - crop[1], self._max_side)
         notes = _rate_notes(path.name, f"{rate.numerator}/{rate.denominator}" if rate else "0/1", footage.fps)
         if not frames:
             notes = (*notes, f"The header of {path.name} does not say how many frames it has: none was left out.")
@@ -131,7 +139,7 @@ class _Extraction:
             if frames and number >= frames:
                 missing[number] = f"{path.name} ends before this frame."
             else:
-                self._row(FrameRow(number, footage.video, number, width, height, (0, 0, *native)))
+                self._row(FrameRow(number, footage.video, number, width, height, crop))
         return self._report(missing, "header", "", notes)
 
     def images(self, footage: Footage, numbers: Sequence[int]) -> ExtractReport:
@@ -147,7 +155,7 @@ class _Extraction:
                 missing[number] = after or "The source has no image of this frame."
                 continue
             try:
-                self._image(number, file, footage.root / file)
+                self._image(number, file, footage.root / file, footage.crop)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 # Pillow reports damaged PNG chunks as SyntaxError.
                 # A picture of no known format is named by its address in memory, which differs from run to run.
@@ -156,7 +164,7 @@ class _Extraction:
                 missing[number] = f"{file} cannot be read ({words}); copy or extract it again."
         return self._report(missing, "images", "")
 
-    def _image(self, number: int, file: str, path: Path) -> None:
+    def _image(self, number: int, file: str, path: Path, part: tuple[int, ...]) -> None:
         data = path.read_bytes()
         digits = re.findall(r"[0-9]+", path.stem)
         native_index = int(digits[-1]) if digits else number
@@ -164,8 +172,10 @@ class _Extraction:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data))
         native = picture.size
-        crop = (0, 0, *native)
-        size = fit(*native, self._max_side)
+        if problem := _outside(part, native, ""):
+            raise ValueError(problem)
+        crop = _kept(part, native)
+        size = fit(crop[2] - crop[0], crop[3] - crop[1], self._max_side)
         if self._mode == "none":
             self._row(FrameRow(number, file, native_index, *size, crop))
             return
@@ -175,10 +185,20 @@ class _Extraction:
             and size == native
             and picture.getexif().get(_EXIF_ORIENTATION, 1) == 1
         )
-        rgb = np.asarray(picture.convert("RGB"))
-        if size != native:
-            rgb = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+        whole = picture.convert("RGB")
+        rgb = np.asarray(whole) if not part else self._cut(np.asarray(whole), crop)
+        if size != native and not part:
+            rgb = np.asarray(whole.resize(size, Image.Resampling.BICUBIC))
         self._picture(number, file, native_index, crop, rgb, data if as_it_is else encode(rgb, self._quality))
+
+    def _cut(self, rgb: npt.NDArray[np.uint8], crop: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
+        """The part of a picture that is kept, in the size that is stored."""
+        x1, y1, x2, y2 = crop
+        kept = np.ascontiguousarray(rgb[y1:y2, x1:x2])
+        size = fit(x2 - x1, y2 - y1, self._max_side)
+        if size != (x2 - x1, y2 - y1):
+            kept = np.asarray(Image.fromarray(kept).resize(size, Image.Resampling.BICUBIC))
+        return kept
 
     def _picture(
         self,
@@ -218,6 +238,19 @@ class _Extraction:
             decoder=decoder_version() if decoded else "",
             encoder=f"{encoder_version()}, quality {self._quality}" if decoded else "",
         )
+
+
+def _kept(crop: tuple[int, ...], native: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 of the part that is kept."""
+    return (crop[0], crop[1], crop[2], crop[3]) if crop else (0, 0, *native)
+
+
+def _outside(crop: tuple[int, ...], native: tuple[int, int], name: str) -> str:
+    """Why that part of a picture cannot be kept, or ""."""
+    if not crop or (len(crop) == 4 and 0 <= crop[0] < crop[2] <= native[0] and 0 <= crop[1] < crop[3] <= native[1]):
+        return ""
+    words = f"is {native[0]}x{native[1]}, and the part {list(crop)} that is labelled is not inside it"
+    return f"{name} {words}; use the files as they were released." if name else f"it {words}"
 
 
 def _rate_notes(name: str, found: str, clock: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class FrameRow:
         native_index: frame number in that video (0-based), or the number in the image's name.
         width: width of the stored picture in pixels.
         height: height in pixels.
-        crop: x1, y1, x2, y2 of the native picture that was kept: all of it.
+        crop: x1, y1, x2, y2 of the native picture that was kept.
         pixels: `encode.pixels_sha256` of the stored size; "" where nothing was decoded.
         sha256: that of the JPEG; "" where nothing was decoded.
         offset: where the JPEG begins in the sealed file; 0 where none is stored.

@@ -36,6 +36,7 @@ from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, p
 from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, parse_sums
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
+from cotgen.surgeries.identity import canonical
 from cotgen.surgeries.priors import Priors
 from cotgen.surgeries.splits import SplitPlan
 
@@ -399,7 +400,8 @@ def _check_chains(folder: _Folder, sample: Sample, report: VerifyReport) -> Iter
 def _inconsistencies(sample: Sample, key: str) -> Iterator[tuple[str, str]]:
     """(pair, what) where a record contradicts itself."""
     frame = sample.frame
-    if not (sample.key == key == sample_key(sample.surgery, frame.index)):
+    clock = "/".join(sample.key.rsplit("-", 1)[0].split("-", 1))
+    if not (sample.key == key == sample_key(clock, frame.index) and canonical(clock) == canonical(sample.surgery)):
         yield "", f"the record's key is {sample.key}, that of its surgery and frame {frame.index} is another"
     if abs(frame.time_s - float(frame.index / Fraction(frame.fps))) > 1e-6:
         yield "", f"frame {frame.index} at {frame.fps} frames a second is not at {frame.time_s} s"

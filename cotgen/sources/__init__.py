@@ -3,8 +3,11 @@
 from cotgen.errors import CotgenError
 from cotgen.sources.base import Source
 from cotgen.sources.cholec80 import Cholec80
+from cotgen.sources.cholect50 import CholecT50
+from cotgen.sources.table import TableSource
 
-SOURCES: dict[str, Source] = {"cholec80": Cholec80()}
+#: In the order in which they supply pictures and stand in records.
+SOURCES: dict[str, Source] = {item.name: item for item in (Cholec80(), CholecT50(), TableSource())}
 
 
 def source(name: str) -> Source:

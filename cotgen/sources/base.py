@@ -81,7 +81,8 @@ class SurgeryFiles:
             (`endoscapes/2` is `cholec80/68`, `sar_rarp50/7_1` is `sar_rarp50/7`).
         annotations: role -> file, e.g. `phase`, `tool`.
         video: the video file, or "".
-        images: index on the surgery clock -> image file, sorted; used where there is no video.
+        images: index on the surgery clock -> image file, sorted; used where there is no video. Where there is neither,
+            the labels are of use where another source has the pictures.
     """
 
     surgery: str
@@ -100,6 +101,8 @@ class Scan:
         surgeries: those that can be built, sorted by number.
         incomplete: surgery -> what is missing, in words.
         oddities: what was noticed and handled.
+        procedure: which operation it is, where the folder decides and not the source; "" else.
+        splits: surgery -> split, where the folder itself names them.
     """
 
     source: str
@@ -107,6 +110,8 @@ class Scan:
     surgeries: tuple[SurgeryFiles, ...]
     incomplete: tuple[tuple[str, str], ...] = ()
     oddities: tuple[Oddity, ...] = ()
+    procedure: str = ""
+    splits: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

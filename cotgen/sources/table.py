@@ -194,7 +194,14 @@ class TableSource:
                 continue
             annotations = (("mapping", MAPPING), *((f"labels{n}", file) for n, file in enumerate(mapping.labels)))
             surgeries.append(SurgeryFiles(surgery, annotations, video, images))
-        return Scan(self.name, root, tuple(surgeries), tuple(incomplete))
+        return Scan(
+            self.name,
+            root,
+            tuple(surgeries),
+            tuple(incomplete),
+            procedure=mapping.procedure,
+            splits=tuple(sorted(self.split_of(root).items())),
+        )
 
     def missing(self, root: Path) -> str:
         """Why `scan` did not recognise `root`."""

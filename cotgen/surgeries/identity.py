@@ -81,6 +81,14 @@ def canonical(surgery: str) -> str:
     return _table().mapped.get(family, {}).get(int(number), f"{family}/{int(number)}")
 
 
+def clock_of(surgery: str) -> str:
+    """Whose clock the labels of a data set's surgery count on: `cholect50/073` -> `cholec80/73`, others their own."""
+    source, _, number = surgery.partition("/")
+    families = _table().families.items()
+    family = next((name for name, family in families if source in family.aligned or source == name), source)
+    return f"{family}/{int(number)}" if number.isascii() and number.isdecimal() else f"{family}/{number}"
+
+
 def candidates(source: str, number: int) -> tuple[str, ...]:
     """The operations that a number may be: one, or several where only sets are known to be the same."""
     for entry in _table().sets.get(source, ()):

@@ -88,6 +88,15 @@ class SplitPlan:
             )
 
 
+def left_out_frames(surgery: str) -> range:
+    """Frames of a clock that belong to no split: the official test frames of EndoVis 2017's train sequences.
+
+    They follow their train frames directly in the same video, so they can be neither trained on nor tested on.
+    """
+    family, _, number = surgery.partition("/")
+    return range(225, 300) if family == "endovis17" and number in {str(n) for n in range(1, 9)} else range(0)
+
+
 def known_splits() -> list[str]:
     """What `--split` accepts, aliases last."""
     named = published_splits()

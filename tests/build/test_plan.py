@@ -20,14 +20,14 @@ def scan(*numbers: int, incomplete: tuple[int, ...] = ()) -> Scan:
 
 def plan(found: Scan, exclusion: Exclusion | None = None, **given: object) -> Plan:
     settings: BuildConfig = load_config(None, {"source": "cholec80", **given})
-    return plan_surgeries(settings, found, SplitPlan.parse(settings.split), exclusion or Exclusion())
+    return plan_surgeries(settings, [found], SplitPlan.parse(settings.split), exclusion or Exclusion())
 
 
 def test_surgeries_come_in_order_with_their_split_and_train_is_counted_even_where_it_is_not_built() -> None:
     found = plan(scan(73, 5, 12, 1), surgeries="73")
     assert [(item.surgery, item.split) for item in found.selected] == [("cholec80/73", "test")]
     train = SplitPlan.parse(["clean/1"])
-    assert [files.surgery for files in found.train] == [
+    assert [members[0].surgery for members in found.train] == [
         name for name in ("cholec80/1", "cholec80/5", "cholec80/12", "cholec80/73") if train.of(name) == "train"
     ]
     assert found.train
@@ -53,7 +53,7 @@ def test_an_excluded_surgery_is_neither_built_nor_counted(tmp_path: Path) -> Non
     file.write_text("# consent withdrawn\ncholec80/01   # by letter\n\ncholec80-73-000125\ncholec80/80\nm2cai16/3\n")
     found = plan(scan(1, 2, 73), Exclusion.read(file))
     assert "cholec80/1" not in [item.surgery for item in found.selected]
-    assert "cholec80/1" not in [files.surgery for files in found.train]
+    assert "cholec80/1" not in [members[0].surgery for members in found.train]
     assert [item.reason for item in found.left_out] == ["excluded by --exclude"]
     assert found.exclusion.indices("cholec80/73") == {125}
     # An entry that matches nothing may be a slip of the pen, and then a patient is still in.

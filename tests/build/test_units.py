@@ -133,7 +133,7 @@ def test_every_unit_runs_alone_from_what_can_be_sent_to_another_machine(demo: Pa
     chain = [
         HashUnit(files.surgery, (root / files.video,), (files.video,), ends=False),
         FactsUnit("cholec80", root, files, 25, paths["facts"], **given),
-        PriorsUnit((paths["facts"],), (), "clean/1", paths["priors"], **given),
+        PriorsUnit(((paths["facts"],),), (), "clean/1", paths["priors"], **given),
         FramesUnit(files.surgery, footage, wanted, "embed", 90, 0, paths["frames"], **given),
         ChainsUnit(
             files.surgery,
@@ -147,6 +147,7 @@ def test_every_unit_runs_alone_from_what_can_be_sent_to_another_machine(demo: Pa
             "cholecystectomy",
             "cholec80",
             "25/1",
+            (),
             paths["chains"],
             **given,
         ),

@@ -206,6 +206,46 @@ def test_a_turned_jpeg_is_encoded_again_so_that_no_viewer_turns_it(film: Any, tm
         assert not image.getexif()
 
 
+CROP = (32, 16, 128, 80)
+
+
+@pytest.mark.parametrize("max_side", [0, 48])
+def test_only_the_part_that_is_labelled_is_kept_and_hashed(film: Any, tmp_path: Path, max_side: int) -> None:
+    """A video, a PNG and a JPEG of one picture; the JPEG is no longer what it was, so it is encoded again."""
+    rgb = film.picture(9)
+    files = ((0, save(tmp_path, "f/0.png", rgb)), (1, save(tmp_path, "f/1.jpg", rgb)))
+    images = Footage("endovis17", tmp_path, images=files, crop=CROP)
+    film_ = Footage("endovis17", film.plain().parent, film.plain().name, crop=CROP)
+    assert extract(images, [0, 1], "embed", tmp_path / "a", max_side=max_side).missing == {}
+    assert extract(film_, [9], "embed", tmp_path / "b", max_side=max_side).missing == {}
+    size = (48, 32) if max_side else (96, 64)
+    whole = film.rgb(film.plain(), "-frames:v", "10")[9]
+    for store, index, source in (("a", 0, rgb), ("a", 1, None), ("b", 9, whole)):
+        with FrameStore.open(tmp_path / store) as found:
+            row, image = found.row(index), found.image(index)
+            assert (row.width, row.height, row.crop) == (*size, CROP)
+            assert decoded(image).shape == (size[1], size[0], 3)
+            if source is not None and not max_side:
+                kept = np.ascontiguousarray(source[16:80, 32:128])
+                assert (row.pixels, image) == (pixels_sha256(kept), encode(kept))
+    assert extract(images, [0], "none", tmp_path / "c", max_side=max_side).frames == 1
+    assert extract(film_, [9], "none", tmp_path / "d", max_side=max_side).frames == 1
+    for store, index in (("c", 0), ("d", 9)):
+        with FrameStore.open(tmp_path / store) as found:
+            assert (found.row(index).width, found.row(index).height, found.row(index).crop) == (*size, CROP)
+
+
+@pytest.mark.parametrize("mode", ["embed", "none"])
+def test_a_picture_that_was_cropped_before_is_refused(film: Any, tmp_path: Path, mode: Any) -> None:
+    name = save(tmp_path, "f/0.png", film.picture(9))
+    too_large = (320, 28, 1600, 1052)
+    images = Footage("endovis17", tmp_path, images=((0, name),), crop=too_large)
+    report = extract(images, [0], mode, tmp_path / "a")
+    assert "it is 160x96, and the part [320, 28, 1600, 1052] that is labelled is not inside it" in report.missing[0]
+    shown = Footage("endovis17", film.plain().parent, film.plain().name, crop=too_large)
+    assert "use the files as they were released" in extract(shown, [0], mode, tmp_path / "b").missing[0]
+
+
 @pytest.mark.parametrize("mode", ["embed", "none"])
 def test_a_damaged_or_missing_image_is_a_missing_frame(film: Any, tmp_path: Path, mode: Any) -> None:
     good = save(tmp_path, "f/1.png", film.picture(1))
