@@ -7,16 +7,43 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cotgen.errors import CotgenError
 from cotgen.records import Scene
+from cotgen.tasks.action import ACTION
+from cotgen.tasks.anatomy import ANATOMY
 from cotgen.tasks.balance import room_for
 from cotgen.tasks.base import Question, Task
+from cotgen.tasks.camera import CAMERA
+from cotgen.tasks.count import COUNT
+from cotgen.tasks.cvs import CVS
 from cotgen.tasks.field_visible import FIELD_VISIBLE, MOST
+from cotgen.tasks.localization import LOCALIZATION
 from cotgen.tasks.phase import PHASE
+from cotgen.tasks.position import POSITION
+from cotgen.tasks.step import STEP
 from cotgen.tasks.tool_count import TOOL_COUNT
 from cotgen.tasks.tool_presence import TOOL_PRESENCE
 from cotgen.tasks.tool_yesno import TOOL_YESNO
+from cotgen.tasks.triplet import TRIPLET
 
 #: Name -> task, in the order in which the questions of a frame stand.
-TASKS: dict[str, Task] = {task.name: task for task in (PHASE, TOOL_PRESENCE, TOOL_COUNT, TOOL_YESNO, FIELD_VISIBLE)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        PHASE,
+        TOOL_PRESENCE,
+        TOOL_COUNT,
+        TOOL_YESNO,
+        FIELD_VISIBLE,
+        TRIPLET,
+        LOCALIZATION,
+        COUNT,
+        POSITION,
+        CVS,
+        ANATOMY,
+        ACTION,
+        STEP,
+        CAMERA,
+    )
+}
 
 __all__ = ["TASKS", "Question", "Task", "chosen_tasks", "plan_questions", "wordings_sha256"]
 

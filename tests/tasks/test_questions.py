@@ -23,6 +23,8 @@ from cotgen.tasks.phase import CHOICE, OPEN
 SceneOf = Callable[..., Scene]
 SurgeryOf = Callable[..., list[Scene]]
 Asked = list[tuple[Scene, Question]]
+#: The tasks that Cholec80's labels feed.
+OF_CHOLEC80 = ["phase", "tool_presence", "tool_count", "tool_yesno", "field_visible"]
 POOLS = {
     "phase.open": OPEN,
     "phase.choice": CHOICE,
@@ -69,7 +71,8 @@ def test_there_are_fifteen_wordings_or_more(pool: str) -> None:
 def test_a_wording_is_a_plain_sentence_that_favours_no_answer(wording: str) -> None:
     assert re.fullmatch(r"[A-Z{][A-Za-z'{}:,;? .]+[?.]", wording) and "  " not in wording
     fields = {field for _, field, _, _ in string.Formatter().parse(wording) if field}
-    assert fields in (set(), {"subject"}, {"subject", "is"}, {"subject", "Is"})
+    # What the question names, and words that agree with it; never something that depends on the answer.
+    assert fields <= {"subject", "is", "Is", "the", "it", "its", "does", "this", "that", "a", "b"}
     words = set(re.findall(r"[a-z]+", wording.lower()))
     assert not words & {
         "still",
@@ -301,7 +304,7 @@ def test_one_task_alone_asks_what_it_asks_among_others(corpus: list[list[Scene]]
         assert list(plan_questions(corpus[0], [name], 0)) == [entry for entry in every if entry[1].task == name]
 
 
-@pytest.mark.parametrize("name", list(TASKS))
+@pytest.mark.parametrize("name", OF_CHOLEC80)
 def test_a_new_wording_changes_only_the_questions_it_wins(
     name: str, make_surgery: SurgeryOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
