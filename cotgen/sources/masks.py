@@ -1,0 +1,174 @@
+"""Masks: pictures whose pixels name classes, read with bounds, and what their outlines give: boxes, areas, pieces, gaps."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from cotgen.errors import SourceError
+from cotgen.sources.files import read_bytes
+
+Mask: TypeAlias = NDArray[np.bool_]
+Labels: TypeAlias = NDArray[np.uint8]
+
+MAX_MASK_BYTES = 64 * 2**20
+#: Pixels of the largest mask: 8K video.
+MAX_PIXELS = 7680 * 4320
+#: Gaps are measured up to this distance, in pixels; outlines further apart have none.
+FARTHEST = 50
+#: A gap takes at most so many comparisons of border pixels; longer borders are thinned first.
+_MOST_BORDER = 3000
+
+
+def read_labels(root: Path, file: str) -> Labels:
+    """The class of each pixel, from a grey or palette PNG or one with equal channels.
+
+    Returns:
+        uint8 array of height, width.
+
+    Raises:
+        SourceError: it is no such picture.
+    """
+    found = _picture(root, file)
+    array = np.asarray(
+        found.convert("RGB") if found.mode in ("RGB", "RGBA") else found.convert("P") if found.mode == "P" else found
+    )
+    if array.ndim == 2:
+        if array.dtype not in (np.uint8, np.bool_) and (array.min(initial=0) < 0 or array.max(initial=0) > 255):
+            raise SourceError("holds values over 255; a mask of classes was expected", file=file)
+        return array.astype(np.uint8)
+    first = array[:, :, 0]
+    if not ((array[:, :, 1] == first).all() and (array[:, :, 2] == first).all()):
+        raise SourceError("has channels that differ; a mask with one class per pixel was expected", file=file)
+    return np.ascontiguousarray(first)
+
+
+def read_colours(root: Path, file: str) -> NDArray[np.uint8]:
+    """The colour of each pixel, uint8 array of height, width, 3.
+
+    Raises:
+        SourceError: it is no picture.
+    """
+    return np.asarray(_picture(root, file).convert("RGB"))
+
+
+def size_of(root: Path, file: str) -> tuple[int, int]:
+    """Width and height of a picture, from its header.
+
+    Raises:
+        SourceError: it is no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(read_bytes(root, file, MAX_MASK_BYTES))) as picture:
+            return picture.size
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        raise SourceError("is no readable picture; get it again", file=file) from None
+
+
+def _picture(root: Path, file: str) -> Image.Image:
+    data = read_bytes(root, file, MAX_MASK_BYTES)
+    try:
+        picture = Image.open(io.BytesIO(data))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise SourceError(
+                f"is {picture.width} x {picture.height}; no picture of the data sets is so large", file=file
+            )
+        picture.load()
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise SourceError("is no readable picture; get it again", file=file) from None
+    return picture
+
+
+def box_of(mask: Mask) -> list[float]:
+    """The bounding box of a mask, x1, y1, x2, y2 in 0..1 of its size, x2 and y2 exclusive; [] for an empty mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return []
+    height, width = mask.shape
+    return [
+        float(columns[0] / width), float(rows[0] / height), float((columns[-1] + 1) / width), float((rows[-1] + 1) / height),
+    ]  # fmt: skip
+
+
+def area_of(mask: Mask) -> float:
+    """The share of the picture that a mask covers, rounded to 0.0001."""
+    return round(int(np.count_nonzero(mask)) / mask.size, 4)
+
+
+def pieces_of(mask: Mask) -> list[int]:
+    """The sizes of the connected pieces of a mask in pixels, largest first (neighbours by edge or corner).
+
+    Runs of each row are joined with those that they touch in the row above.
+    """
+    parent: list[int] = []
+    size: list[int] = []
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    above: list[tuple[int, int, int]] = []
+    for row in mask:
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], row.view(np.int8), [0]))))
+        current: list[tuple[int, int, int]] = []
+        at = 0
+        for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            own = len(parent)
+            parent.append(own)
+            size.append(end - start)
+            while at < len(above) and above[at][1] < start:
+                at += 1
+            other = at
+            while other < len(above) and above[other][0] <= end:
+                a, b = root(own), root(above[other][2])
+                if a != b:
+                    parent[b] = a
+                    size[a] += size[b]
+                other += 1
+            current.append((start, end, own))
+        above = current
+    return sorted((size[n] for n in range(len(parent)) if parent[n] == n), reverse=True)
+
+
+def gap_of(one: Mask, other: Mask) -> float | None:
+    """Pixels between two masks, edge to edge: 0 where they touch or overlap, None over `FARTHEST`; to 0.1.
+
+    The distance is that of the nearest pixel centres, less one.
+    """
+    boxes = [(np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))) for mask in (one, other)]
+    if any(not len(rows) for rows, _ in boxes):
+        return None
+    for axis in (0, 1):
+        a, b = boxes[0][axis], boxes[1][axis]
+        if max(a[0], b[0]) - min(a[-1], b[-1]) > FARTHEST + 1:
+            return None
+    first, second = _border(one), _border(other)
+    least = math.inf
+    for start in range(0, len(first), 256):
+        part = first[start : start + 256]
+        delta = part[:, None, :] - second[None, :, :]
+        least = min(least, float((delta.astype(np.int64) ** 2).sum(axis=2).min()))
+    distance = max(0.0, math.sqrt(least) - 1)
+    return round(distance, 1) if distance <= FARTHEST else None
+
+
+def _border(mask: Mask) -> NDArray[np.int32]:
+    """The pixels of a mask that have a neighbour outside it, thinned evenly where there are very many."""
+    inner = mask.copy()
+    inner[1:, :] &= mask[:-1, :]
+    inner[:-1, :] &= mask[1:, :]
+    inner[:, 1:] &= mask[:, :-1]
+    inner[:, :-1] &= mask[:, 1:]
+    found = np.argwhere(mask & ~inner).astype(np.int32)
+    if not len(found):
+        found = np.argwhere(mask).astype(np.int32)
+    step = -(-len(found) // _MOST_BORDER)
+    return found[::step]
