@@ -24,6 +24,10 @@ _SURGERY = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<first>[0-9]+)(?:-(?P<la
 #: A surgery with a name instead of a number: bbp01, multibypass140/bbp01, sar_rarp50/7_1.
 _NAMED = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<name>[a-z0-9_]*[a-z_][a-z0-9_]*)$")
 _SAMPLE = re.compile(r"^changes:([1-9][0-9]*)$")
+#: Whose pictures are stored by default: the video has every instant, the extracted pictures one a second.
+PIXELS = ("cholec80", "cholect50")
+#: A rate with a longer numerator or denominator is a slip of the pen, and would take its time to be found wrong.
+_LONGEST_RATE = 10**6
 
 
 class BuildConfig(BaseModel):
@@ -33,6 +37,8 @@ class BuildConfig(BaseModel):
         source: names of the data sets, `cholec80`; `all` for all that are found below the roots. Those that label the
             same surgery on one clock are joined.
         root: where it lies: `DIR` or `NAME=DIR`, any number.
+        pixels: whose pictures are stored where several sources have some of one surgery, the first one first; those
+            that are not named come last, in the order of `cotgen sources`.
         out: the folder that can be published.
         work: the folder of what builds share; default `$COTGEN_WORK`, then `OUT.work` beside OUT.
         fps: frames asked about a second, a number or a fraction such as `1/5`.
@@ -56,6 +62,7 @@ class BuildConfig(BaseModel):
 
     source: tuple[str, ...]
     root: tuple[str, ...] = ()
+    pixels: tuple[str, ...] = PIXELS
     out: Path | None = None
     work: Path | None = None
     fps: str = "1"
@@ -74,13 +81,13 @@ class BuildConfig(BaseModel):
     quality: int = Field(default=90, ge=1, le=95)
     replace: bool = False
 
-    @field_validator("source", "root", "tasks", "split", "surgeries", mode="before")
+    @field_validator("source", "root", "pixels", "tasks", "split", "surgeries", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str | int) else value
         return [str(item) for item in items] if isinstance(items, list | tuple) else items
 
-    @field_validator("source", "tasks", "surgeries")
+    @field_validator("source", "pixels", "tasks", "surgeries")
     @classmethod
     def _commas(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(part.strip() for item in value for part in item.split(",") if part.strip())
@@ -94,7 +101,7 @@ class BuildConfig(BaseModel):
             number = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(0)
         except (ValueError, ZeroDivisionError):
             number = Fraction(0)
-        if number <= 0:
+        if number <= 0 or max(number.numerator, number.denominator) > _LONGEST_RATE:
             raise ValueError(f"'{value}' is no rate; give frames a second as 1, 0.2 or 1/5")
         return str(number)
 
@@ -144,12 +151,17 @@ class BuildConfig(BaseModel):
         """OUT and the work folder, absolute.
 
         Raises:
-            CotgenError: there is no OUT, or the work folder is in it.
+            CotgenError: there is no OUT, one of them is in the other, or a path is not UTF-8.
         """
         if self.out is None:
             raise CotgenError("Say where the data set shall be written: --out DIR")
-        out = self.out.resolve()
+        out = _readable(self.out.resolve(), "--out")
         work = self.work_folder(env, out)
+        if out.is_relative_to(work):
+            raise CotgenError(
+                f"{out} is in the work folder {work}, which holds what builds share and may be removed at any time. "
+                "Choose another --out, or another --work."
+            )
         if work.is_relative_to(out):
             raise CotgenError(
                 f"The work folder {work} is in {out}, which holds what can be published and nothing else. "
@@ -160,7 +172,7 @@ class BuildConfig(BaseModel):
     def work_folder(self, env: Mapping[str, str], out: Path) -> Path:
         """The work folder: `--work`, `$COTGEN_WORK`, or `OUT.work` beside OUT."""
         chosen = str(self.work or "") or env.get("COTGEN_WORK", "")
-        return Path(chosen).resolve() if chosen else out.with_name(f"{out.name}.work")
+        return _readable(Path(chosen).resolve(), "--work") if chosen else out.with_name(f"{out.name}.work")
 
     def selects(self, surgery: str) -> bool:
         """Whether `--surgeries` names this one; without it, all are."""
@@ -189,7 +201,7 @@ class BuildConfig(BaseModel):
         return found
 
     def effective(self, *, tasks: Sequence[str], split: str, excluded: Sequence[str], priors: str) -> dict[str, Any]:
-        """What the content depends on, as plain values for the manifest.
+        """What the content depends on, as plain values for the manifest. `source` must name the sources, not `all`.
 
         Args:
             tasks: the tasks in force, by name.
@@ -217,7 +229,20 @@ class BuildConfig(BaseModel):
                 "sha256": hashlib.sha256(canonical_json(list(excluded))).hexdigest(),
             },
             "priors": priors,
+            **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
+
+
+def _readable(path: Path, option: str) -> Path:
+    """The path, if it can be written down: names of other bytes than UTF-8 fit into no record and no message."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise CotgenError(
+            f"{option}: {str(path)!a} is not UTF-8, so it can stand in no record. Rename the folder, or give "
+            "another name for it with `ln -s`."
+        ) from None
+    return path
 
 
 def load_config(file: Path | None, given: Mapping[str, Any]) -> BuildConfig:

@@ -17,6 +17,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -169,9 +170,12 @@ def read_payload(path: Path, place: Sequence[int]) -> bytes:
 
 # What a file's content is remembered by. A file that changed without a trace in these is not noticed.
 def stamp(path: Path) -> str:
-    """Size, time of change and inode of a file."""
+    """Size, times of change of content and of status, and inode of a file.
+
+    The second time is the system's own: a file that was replaced by one with an old date is noticed by it.
+    """
     status = path.stat()
-    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
 
 
 def stamp_of_set(paths: Sequence[Path]) -> str:
@@ -180,6 +184,39 @@ def stamp_of_set(paths: Sequence[Path]) -> str:
     for path in paths:
         digest.update(stamp(path).encode() + b"\n")
     return f"{len(paths)}:{digest.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Files as they were when their content was hashed.
+
+    Attributes:
+        paths: the files.
+        mark: their stamp, or that of the set where they are several.
+    """
+
+    paths: tuple[Path, ...]
+    mark: str
+
+    @classmethod
+    def now(cls, paths: Sequence[Path]) -> Seen:
+        """The files as they are. Raises OSError where one cannot be read."""
+        return cls(tuple(paths), stamp(paths[0]) if len(paths) == 1 else stamp_of_set(paths))
+
+    def same(self) -> bool:
+        """Whether they are still those."""
+        try:
+            return Seen.now(self.paths).mark == self.mark
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Raise a CotgenError where they are not: what was made of them would stand under the name of others."""
+        if not self.same():
+            more = f" or one of {len(self.paths) - 1} beside it" if len(self.paths) > 1 else ""
+            raise CotgenError(
+                f"{self.paths[0]}{more} changed while it was read. Wait until it is complete, then build again."
+            )
 
 
 def hash_file(path: Path, progress: Callable[[int], None] | None = None) -> str:

@@ -1,13 +1,16 @@
 """OUT: whose it is, whether it is up to date, and how the finished samples of all surgeries get into it.
 
-A folder belongs to a build if it holds a manifest of the same configuration, or if the work folder remembers that this
-configuration was being written to it. Nothing else that holds files is ever written to.
+A folder belongs to a build if it holds a manifest of the same configuration, or the mark of an unfinished packing that
+the work folder remembers. Nothing else that holds files is ever written to: a path alone proves nothing, since another
+folder may have been put there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import shutil
 from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,13 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from cotgen.build.files import HashCache, explain, make_folder, read_footer, stamp, write_whole
+from cotgen.build.files import HashCache, explain, make_folder, read_footer, stamp, sync_folder, write_whole
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, Split, canonical_json
+from cotgen.sources.base import inside
+from cotgen.surgeries.identity import canonical
 
 if TYPE_CHECKING:
     from cotgen.shards.pack import Entry, PackResult
 
+#: In OUT from the first shard until the manifest is there: which packing the files belong to.
+MARK = ".cotgen-unfinished"
 #: Names kept as examples of what was left out.
 _EXAMPLES = 10
 #: Sealed files that are open at the same time while packing; a surgery has two.
@@ -44,6 +51,8 @@ class Output:
         self.out = out
         self.config = dict(config)
         self._memory = work / "outputs" / hashlib.sha256(str(out).encode()).hexdigest()[:32]
+        #: Whether `current` compared every shard with the manifest of the build that is to be packed.
+        self._checked = False
 
     @property
     def receipts(self) -> Path:
@@ -56,7 +65,7 @@ class Output:
         Raises:
             CotgenError: the folder is not cotgen's, or of another configuration and not to be replaced.
         """
-        names = sorted(path.name for path in self.out.iterdir())
+        names = sorted(path.name for path in self.out.iterdir() if path.name != MARK)
         if not names:
             return
         before = self._held_config()
@@ -83,11 +92,23 @@ class Output:
         if is_sealed(self.out):
             manifest = load(self.out)
             return manifest.config if manifest.kind == "build" else {"kind": manifest.kind}
+        return self._state().get("config") if self._marked() else None
+
+    def _state(self) -> dict[str, Any]:
+        """What the work folder remembers: `config` and `mark` of the packing that was begun last."""
         try:
-            state: dict[str, Any] = orjson.loads((self._memory / "state.json").read_bytes())
+            state = orjson.loads((self._memory / "state.json").read_bytes())
         except (OSError, ValueError):
-            return None
-        return state
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def _marked(self) -> str:
+        """The mark in the folder, if it is the one that is remembered; else ""."""
+        try:
+            mark = (self.out / MARK).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return ""
+        return mark if mark and mark == self._state().get("mark") else ""
 
     def current(self, fingerprint: str, cache: HashCache) -> Manifest | None:
         """The manifest, if the folder is whole and of this fingerprint; else None.
@@ -104,7 +125,7 @@ class Output:
         whole = True
         expected = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
         for name, sha256 in expected.items():
-            path = self.out / name
+            path = inside(self.out, name)
             if not path.is_file() or cache.file(path) != sha256:
                 path.unlink(missing_ok=True)
                 whole = False
@@ -113,12 +134,38 @@ class Output:
         except OSError:
             return None
         raw = (self.out / MANIFEST).read_bytes()
-        return manifest if whole and sums == sums_text(manifest, raw) else None
+        self._checked = True
+        if not whole or sums != sums_text(manifest, raw):
+            return None
+        self.finish()
+        return manifest
 
-    def begin(self, part: Path) -> None:
-        """Remember that this configuration is being written here."""
+    def begin(self, part: Callable[[Path], Path]) -> None:
+        """Mark the folder as this packing's, and remember the mark.
+
+        Receipts of an earlier packing are kept only where its shards are known to stand in this very folder.
+
+        Args:
+            part: gives the temporary name of a file.
+        """
+        mark = self._marked()
+        if not mark and not self._checked:
+            shutil.rmtree(self.receipts, ignore_errors=True)
         make_folder(self.receipts)
-        write_whole(self._memory / "state.json", canonical_json(self.config), part)
+        if mark:
+            return
+        mark = secrets.token_hex(16)
+        state = {"config": self.config, "mark": mark}
+        write_whole(self._memory / "state.json", canonical_json(state), part(Path("state.json")))
+        with (self.out / MARK).open("wb") as file:
+            file.write(mark.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(self.out)
+
+    def finish(self) -> None:
+        """Take the mark away: from here on the manifest says whose the folder is."""
+        (self.out / MARK).unlink(missing_ok=True)
 
     def remember(self, manifest: Manifest, cache: HashCache) -> None:
         """Remember the hashes of what was just written, so that the next run need not read it."""
@@ -141,6 +188,8 @@ class Gathered:
         left_out: what the surgeries lost on the way.
         notes: (file or surgery, what was unusual and handled, how often).
         damaged: surgery -> what is wrong with its pictures.
+        by_source: source -> task -> questions about its labels.
+        disputed: kind of fact -> frames where the sources contradict one another in it.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -148,6 +197,8 @@ class Gathered:
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[tuple[str, str, int]] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
+    by_source: dict[str, dict[str, int]] = field(default_factory=dict)
+    disputed: Counter[str] = field(default_factory=Counter)
 
 
 class Samples:
@@ -194,7 +245,12 @@ class Samples:
                 self._places.extend((offset, length, image_offset, image_length))
                 found.entries.append(Entry(key, footer["split"], image_length, length, where))
             if footer["samples"]:
-                found.surgeries.setdefault(footer["split"], []).append(footer["surgery"])
+                found.surgeries.setdefault(footer["split"], []).append(canonical(footer["surgery"]))
+            for name, tasks in footer["by_source"].items():
+                row = found.by_source.setdefault(name, {})
+                for task, count in tasks.items():
+                    row[task] = row.get(task, 0) + count
+            found.disputed.update(footer["disputed"])
             found.left_out += [
                 LeftOut.model_validate({"what": what, "reason": reason, "count": count, "examples": examples})
                 for what, reason, count, examples in footer["left_out"]

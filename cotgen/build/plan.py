@@ -216,9 +216,10 @@ def plan_surgeries(config: BuildConfig, scans: Sequence[Scan], splits: SplitPlan
     if unsplit:
         lost.append(left_out("surgery", f"in no split of {splits.name}; name another --split", unsplit))
     if blind := [surgery for surgery in blind if surgery not in excluded]:
-        lost.append(left_out("surgery", "it has labels and no pictures; name the source that has them as well", blind))
+        why = "it has labels and no video or pictures; add them, or name another source that has them as well"
+        lost.append(left_out("surgery", why, blind))
     selected = tuple(
-        Selected(members[surgery], _pixels(members[surgery]), split)
+        Selected(members[surgery], _pixels(members[surgery], config.pixels), split)
         for surgery in kept
         if (split := split_of(surgery)) is not None
     )
@@ -246,11 +247,10 @@ def _members(scans: Sequence[Scan]) -> dict[str, tuple[Member, ...]]:
     return {surgery: tuple(members) for surgery, members in found.items()}
 
 
-def _pixels(members: Sequence[Member]) -> Member:
-    """The member that supplies the pictures: the first by the order of the registry that has a video, else pictures."""
-    return next((member for member in members if member.files.video), None) or next(
-        member for member in members if member.has_pictures
-    )
+def _pixels(members: Sequence[Member], order: Sequence[str]) -> Member:
+    """The member that supplies the pictures: the first of `order` that has some, then the first of the registry."""
+    able = [member for member in members if member.has_pictures]
+    return min(able, key=lambda member: order.index(member.source) if member.source in order else len(order))
 
 
 def _split_of(scans: Sequence[Scan], splits: SplitPlan) -> Callable[[str], Split | None]:
@@ -290,8 +290,13 @@ def shares(limit: int, available: Mapping[str, int]) -> dict[str, int]:
     return given
 
 
-def step_of(fps: Fraction, clock: str) -> int:
+def step_of(fps: Fraction, clock: str, whose: str = "this source") -> int:
     """Frames of the surgery's clock from one question to the next.
+
+    Args:
+        fps: frames asked about a second.
+        clock: frames a second of the clock.
+        whose: whose clock it is, for the message.
 
     Raises:
         CotgenError: the rate does not divide the clock, so that frames would be unevenly spaced.
@@ -300,8 +305,8 @@ def step_of(fps: Fraction, clock: str) -> int:
     if step.denominator != 1:
         rates = sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
         raise CotgenError(
-            f"--fps {fps}: the clock of this source has {Fraction(clock)} frames a second, and every frame must lie on "
-            f"it. Choose a rate that divides it, such as {', '.join(str(rate) for rate in rates)}."
+            f"--fps {fps}: the clock of {whose} has {Fraction(clock)} frames a second, and every frame must lie on it. "
+            f"Choose a rate that divides it, such as {', '.join(str(rate) for rate in rates)}."
         )
     return int(step)
 

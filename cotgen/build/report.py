@@ -116,9 +116,10 @@ class Reporter:
 
     def _line(self, step: str, meter: _Meter) -> None:
         now = time.monotonic()
-        ended = meter.done >= meter.total and not meter.finished
+        # A step that waits for its next surgery has done all that it knows of, so it seems to end many times.
+        ended = meter.done >= meter.total and not meter.finished and now - meter.said > _FIRST_LINE_S
         first = meter.said == meter.start and now - meter.start > _FIRST_LINE_S
-        if not (ended and now - meter.start > _FIRST_LINE_S) and not first and now - meter.said < _LINE_S:
+        if not ended and not first and now - meter.said < _LINE_S:
             return
         meter.said = now
         meter.finished = ended
@@ -208,6 +209,7 @@ class Estimate:
         surgeries: split -> surgeries.
         frames: number of frames, those that turn out black or missing included.
         pairs: task -> questions.
+        by_source: source whose labels are asked about -> task -> questions.
         bytes: of the finished folder, estimated.
         seconds: from start to end, estimated.
         left_out: surgeries that are not built.
@@ -217,6 +219,7 @@ class Estimate:
     surgeries: Mapping[str, Sequence[str]]
     frames: int
     pairs: Mapping[str, int]
+    by_source: Mapping[str, Mapping[str, int]]
     bytes: int
     seconds: float
     left_out: Sequence[LeftOut]
@@ -273,6 +276,7 @@ def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
     for task, values in sorted(by_task.items()):
         row(f"  {task}", values)
     console.print(table)
+    _by_source(console, counts.get("pairs_by_source_and_task", {}))
     total = max(1, counts["pairs"])
     shares = [
         f"{name} {count:,} ({100 * count // total} %)" for name, count in sorted(counts["pairs_by_support"].items())
@@ -290,6 +294,17 @@ def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
     console.print(table)
 
 
+def _by_source(console: Console, pairs: Mapping[str, Mapping[str, int]]) -> None:
+    """Questions by the source whose labels they ask about, where there are several."""
+    if not pairs:
+        return
+    table = _table("Pairs by source", "", *sorted(pairs))
+    for task in sorted({task for row in pairs.values() for task in row}):
+        _row(table, task, *(f"{pairs[name].get(task, 0):,}" for name in sorted(pairs)))
+    _row(table, "all", *(f"{sum(pairs[name].values()):,}" for name in sorted(pairs)))
+    console.print(table)
+
+
 def show_estimate(console: Console, estimate: Estimate) -> None:
     """The table of --dry-run."""
     table = _table("This build would make", "", "")
@@ -297,8 +312,11 @@ def show_estimate(console: Console, estimate: Estimate) -> None:
         _row(table, f"{split} surgeries", f"{len(surgeries):,}")
     _row(table, "frames, at most", f"{estimate.frames:,}")
     _row(table, "pairs, at most", f"{sum(estimate.pairs.values()):,}")
-    for task, count in estimate.pairs.items():
-        _row(table, f"  {task}", f"{count:,}")
+    for name, tasks in estimate.by_source.items():
+        if len(estimate.by_source) > 1:
+            _row(table, f"  {name}", f"{sum(tasks.values()):,}")
+        for task, count in tasks.items():
+            _row(table, f"    {task}" if len(estimate.by_source) > 1 else f"  {task}", f"{count:,}")
     _row(table, "size, about", _size(estimate.bytes))
     _row(table, "time, about", clock(estimate.seconds))
     console.print(table)

@@ -23,8 +23,18 @@ from typing import Any, TypeAlias
 
 from cotgen import __version__
 from cotgen.build.config import BuildConfig, unknown_key
-from cotgen.build.files import DiskError, HashCache, explain, fingerprint, hold, make_folder, run_folder, write_whole
-from cotgen.build.output import Output, Samples, pack_samples, together
+from cotgen.build.files import (
+    DiskError,
+    HashCache,
+    Seen,
+    explain,
+    fingerprint,
+    hold,
+    make_folder,
+    run_folder,
+    write_whole,
+)
+from cotgen.build.output import Gathered, Output, Samples, pack_samples, together
 from cotgen.build.plan import (
     Exclusion,
     Member,
@@ -51,6 +61,7 @@ from cotgen.build.units import (
     chains_fingerprint,
     facts_fingerprint,
     frames_fingerprint,
+    native_size,
     priors_fingerprint,
     read_facts,
 )
@@ -59,12 +70,14 @@ from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, sample_key
 from cotgen.sources import SOURCES, source
 from cotgen.sources.base import FACTS_VERSION, Footage, Scan, inside
-from cotgen.sources.roots import find_root
-from cotgen.surgeries.identity import order_of
+from cotgen.sources.roots import find_all, find_root
+from cotgen.surgeries.identity import canonical, order_of
 from cotgen.surgeries.splits import SplitPlan, left_out_frames
 
 #: Sources whose labels give statistics of phases.
 COUNTED = frozenset({"cholec80", "cholect50", "multibypass140"})
+#: A clock of at most so many frames a second is that of chosen pictures, each of which somebody labelled.
+SLOW = 5
 #: (source, surgery, step) -> sealed facts and their fingerprint.
 Facts: TypeAlias = Mapping[tuple[str, str, int], tuple[Path, str]]
 _ENTRY = "cotgen.build.units:run_unit"
@@ -98,6 +111,7 @@ class _Job:
     wanted: tuple[int, ...]
     footage: Footage
     content: str = ""
+    seen: Seen | None = None
     frames: Path = Path()
     frames_fp: str = ""
     chains: Path = Path()
@@ -126,6 +140,8 @@ class _Build:
     lost: list[LeftOut] = field(default_factory=list)
     parts: int = 0
     amounts: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: Every file that was read, as it was then.
+    seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         used = {member.source for item in self.plan.selected for member in item.members}
@@ -157,7 +173,18 @@ class _Build:
         clock = self.clock(members)
         if len(self.plan.scans) > 1 and self.config.rate > Fraction(clock):
             return 1
-        return step_of(self.config.rate, clock)
+        return step_of(self.config.rate, clock, members[0].source if len(self.plan.scans) > 1 else "this source")
+
+    def tell_rates(self, jobs: Sequence[_Job]) -> None:
+        """Say where the rate leaves out frames of a slow clock, or asks for more than there are; once for a source."""
+        rate = self.config.rate
+        for name, fps in dict.fromkeys((job.footage.source, job.footage.fps) for job in jobs):
+            clock = Fraction(fps)
+            if rate > clock:
+                self.warn(f"{name}: its labels have {clock} frames a second, fewer than --fps {rate}: each is taken")
+            elif rate < clock <= SLOW:
+                step = step_of(rate, fps)
+                self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {clock} takes all of them")
 
     # Names of results and of their unfinished files.
 
@@ -225,17 +252,20 @@ class _Build:
         found: dict[tuple[str, str, int], tuple[Path, str]] = {}
         for member, step in dict.fromkeys(wanted):
             try:
-                hashes = [self.cache.file(member.root / file) for _, file in member.files.annotations]
+                paths = [inside(member.root, file) for _, file in member.files.annotations]
+                seen = tuple(Seen.now([path]) for path in paths)
+                hashes = [self.cache.file(path) for path in paths]
             except OSError as error:
                 self.fail(member, f"{error.filename} cannot be read ({error.strerror}); check the file")
                 continue
             mark = facts_fingerprint(member.source, member.files, hashes, step)
+            self.seen += seen
             out = self.place("facts", member.surgery, mark, "facts")
             found[member.source, member.surgery, step] = (out, mark)
             if out.exists():
                 self.reuse("facts")
             else:
-                self.submit(FactsUnit(member.source, member.root, member.files, step, out, self.part(out)))
+                self.submit(FactsUnit(member.source, member.root, member.files, step, out, self.part(out), seen))
         self.run(lambda event: None)
         return {key: value for key, value in found.items() if value[0].exists()}
 
@@ -345,6 +375,7 @@ class _Build:
             given = shares(self.config.limit, {job.surgery: len(job.wanted) for job in jobs})
             for job in jobs:
                 job.wanted = tuple(evenly(job.wanted, given[job.surgery]))
+        self.tell_rates(jobs)
         return [job for job in jobs if job.wanted]
 
     # From pictures to samples.
@@ -359,6 +390,7 @@ class _Build:
             if isinstance(event.unit, HashUnit):
                 result = event.result
                 job.content = result["sha256"]
+                job.seen = Seen(event.unit.paths, result["mark"])
                 self.cache.put(event.unit.cache_name, result["mark"], job.content, result["newest_ns"])
             job.ran.add(event.unit.STEP)
             advance(job)
@@ -378,7 +410,8 @@ class _Build:
         footage = job.footage
         if not job.content:
             unit = self.hash_unit(job)
-            job.content = self.cache.get(unit.cache_name, unit.mark)
+            job.seen = unit.seen
+            job.content = self.cache.get(unit.cache_name, job.seen.mark)
             if not job.content:
                 self.submit(unit)
                 return
@@ -401,6 +434,7 @@ class _Build:
                     size,
                     job.frames,
                     self.part(job.frames),
+                    (job.seen,) if job.seen else (),
                 )
             )
             return
@@ -416,6 +450,7 @@ class _Build:
                 split=job.selected.split,
                 seed=config.seed,
                 procedure=job.selected.pixels.procedure,
+                native=self.native(job.selected),
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
@@ -442,14 +477,29 @@ class _Build:
             self.reuse("chains")
         job.done = True
 
-    def native(self, selected: Selected) -> tuple[tuple[str, Path], ...]:
-        """A picture or the video of each source whose own pictures are not used, to compare their shape."""
+    def native(self, selected: Selected) -> tuple[tuple[str, tuple[int, int]], ...]:
+        """The size of the pictures of each source whose own are not used, to compare their shape."""
         found = []
         for member in selected.members:
             if member is not selected.pixels and member.has_pictures:
-                files = member.files
-                found.append((member.source, inside(member.root, files.video or files.images[0][1])))
+                size = native_size(source(member.source).frames(member.root, member.files))
+                if size:
+                    found.append((member.source, size))
         return tuple(found)
+
+    def check_unchanged(self, jobs: Sequence[_Job]) -> None:
+        """Every file that was read is still the one that was read.
+
+        Raises:
+            CotgenError: one was replaced meanwhile, so that what is in hand may be of two versions of the data.
+        """
+        seen = [*self.seen, *(job.seen for job in jobs if job.seen)]
+        if changed := sorted({str(item.paths[0]) for item in seen if not item.same()}):
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise CotgenError(
+                f"{', '.join(changed[:3])}{more} changed while the build ran, so nothing was packed. Run the same command "
+                "again: what belongs to unchanged files is kept."
+            )
 
     def hash_unit(self, job: _Job) -> HashUnit:
         """The unit that reads the pictures of a surgery."""
@@ -519,6 +569,9 @@ def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan,
     if unknown:
         raise CotgenError(f"--tasks: {unknown_key(unknown[0], TASKS)}")
     tasks = tuple(name for name in TASKS if name in config.tasks or not config.tasks)
+    for name in config.pixels:
+        if name not in SOURCES:
+            raise CotgenError(f"--pixels: {unknown_key(name, SOURCES)}")
     splits = SplitPlan.parse(config.split)
     exclusion = Exclusion.read(config.exclude)
     return plan_surgeries(config, _scans(config, cwd, env), splits, exclusion), tasks
@@ -530,18 +583,10 @@ def _scans(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> list[Scan]
     Raises:
         CotgenError: a source is not known, or one that was named is not there; for `all`, none is.
     """
-    if "all" not in config.source:
-        wanted = {source(name).name for name in config.source}
-        return [find_root(item, config.root, cwd, env) for name, item in SOURCES.items() if name in wanted]
-    found, problems = [], []
-    for item in SOURCES.values():
-        try:
-            found.append(find_root(item, config.root, cwd, env))
-        except CotgenError as problem:
-            problems.append(str(problem).splitlines()[0])
-    if not found:
-        raise CotgenError("--source all: no data set was found.\n" + "\n".join(problems))
-    return found
+    if "all" in config.source:
+        return find_all(config.root, cwd, env)
+    wanted = {source(name).name for name in config.source}
+    return [find_root(item, config.root, cwd, env) for name, item in SOURCES.items() if name in wanted]
 
 
 @contextlib.contextmanager
@@ -590,7 +635,9 @@ def build(
             named = "none" if config.priors == "none" else "auto"
             if named == "auto" and config.priors != "auto":
                 named = _sha256_of(run, Path(config.priors))
-            effective = config.effective(
+            # `all` is no property of the content: tomorrow there may be one more.
+            named_sources = config.model_copy(update={"source": tuple(scan.source for scan in plan.scans)})
+            effective = named_sources.effective(
                 tasks=tasks, split=plan.splits.name, excluded=plan.exclusion.entries, priors=named
             )
             output = Output(out, work, effective)
@@ -659,6 +706,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         outcome.unchanged = True
         outcome.damaged = dict(current.counts.get("damaged", {}))
         return
+    run.check_unchanged(jobs)
     with Samples([(job.chains, job.frames) for job in jobs]) as samples:
         gathered = samples.gather()
         outcome.notes, outcome.damaged = gathered.notes, gathered.damaged
@@ -669,7 +717,9 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             raise CotgenError(f"No frame of {len(jobs)} surgeries gave a question: {reasons}")
         run.reporter.expect("pack", len(gathered.entries))
         start = time.monotonic()
-        output.begin(run.part(Path("state.json")))
+        # The folder may have been moved away, and another put in its place, while the surgeries were read.
+        output.claim(config.replace)
+        output.begin(run.part)
         packed = pack_samples(
             output,
             gathered,
@@ -687,18 +737,29 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         fingerprint=whole,
         config=output.config,
         split_table=run.plan.splits.name,
-        splits={split: sorted(names, key=order_of) for split, names in gathered.surgeries.items()},
+        splits={split: sorted(set(names), key=order_of) for split, names in gathered.surgeries.items()},
         shards=packed.shards,
-        counts={**packed.counts, "notes": dict(times), "damaged": gathered.damaged},
+        counts={
+            **packed.counts,
+            **(_of_several(gathered) if len(run.sources) > 1 else {}),
+            "notes": dict(times),
+            "damaged": gathered.damaged,
+        },
         left_out=together([*run.lost, *failed, *gathered.left_out]),
         sources=[source(name).describe().terms for name in run.sources],
         versions=versions,
     )
     outcome.manifest = seal(output.out, manifest, Priors.from_json(priors.read_bytes()) if priors else None)
+    output.finish()
     output.remember(outcome.manifest, run.cache)
     outcome.executed["pack"] = packed.written
     outcome.reused["pack"] = len(packed.shards) - packed.written
     outcome.seconds["pack"] = time.monotonic() - start
+
+
+def _of_several(gathered: Gathered) -> dict[str, Any]:
+    """What a manifest counts besides where several sources are joined."""
+    return {"pairs_by_source_and_task": gathered.by_source, "disputed": dict(gathered.disputed)}
 
 
 def estimate(
@@ -724,20 +785,26 @@ def estimate(
         found: dict[str, dict[str, Any]] = {}
         for job in jobs:
             procedure = job.selected.pixels.procedure
-            run.submit(CountUnit(job.surgery, job.facts, job.footage, job.wanted, tasks, config.seed, procedure))
+            native = run.native(job.selected)
+            run.submit(
+                CountUnit(job.surgery, job.facts, job.footage, job.wanted, tasks, config.seed, procedure, native)
+            )
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
         return _estimate(run, [job for job in jobs if job.surgery in found], found)
 
 
 def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str, Any]]) -> Estimate:
     config = run.config
-    pairs: Counter[str] = Counter()
+    by_source: dict[str, Counter[str]] = {}
     surgeries: dict[str, list[str]] = {}
     size = seconds = 0.0
     for job in jobs:
         counted = found[job.surgery]
-        pairs.update(counted["tasks"])
-        surgeries.setdefault(job.selected.split, []).append(job.surgery)
+        for name, tasks in counted["tasks"].items():
+            by_source.setdefault(name, Counter()).update(tasks)
+        operation = canonical(job.surgery)
+        if operation not in surgeries.setdefault(job.selected.split, []):
+            surgeries[job.selected.split].append(operation)
         scale = min(1.0, config.max_side / max(1, counted["width"], counted["height"])) if config.max_side else 1.0
         pixels = counted["width"] * counted["height"] * scale * scale * len(job.wanted)
         if config.frames != "none":
@@ -748,6 +815,7 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         if config.frames == "embed":
             size += pixels * _BYTES_PER_PIXEL
         size += _BYTES_PER_SAMPLE * len(job.wanted)
+    pairs = sum(by_source.values(), Counter[str]())
     total = sum(pairs.values())
     size += total * _BYTES_PER_PAIR
     seconds = (seconds + total / _PAIR_RATE) / config.processes + size / _HASH_RATE
@@ -755,6 +823,7 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         surgeries=surgeries,
         frames=sum(len(job.wanted) for job in jobs),
         pairs=dict(sorted(pairs.items())),
+        by_source={name: dict(sorted(tasks.items())) for name, tasks in sorted(by_source.items())},
         bytes=int(size),
         seconds=seconds,
         left_out=together(run.lost),

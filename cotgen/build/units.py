@@ -20,14 +20,13 @@ import polars as pl
 
 from cotgen.build.files import (
     SealedWriter,
+    Seen,
     fingerprint,
     hash_ends,
     hash_file,
     move_into_place,
     read_footer,
     read_payload,
-    stamp,
-    stamp_of_set,
     write_whole,
 )
 from cotgen.errors import CotgenError
@@ -42,11 +41,13 @@ from cotgen.sources.base import (
     Oddity,
     SurgeryFacts,
     SurgeryFiles,
+    inside,
 )
 
 if TYPE_CHECKING:
     from cotgen.chains.write import Written
     from cotgen.frames.store import ExtractReport
+    from cotgen.records import Scene
 
 #: Raised when the priors counted from the same facts change.
 PRIORS_VERSION = 2
@@ -85,9 +86,9 @@ class HashUnit:
         return f"{self.paths[0].parent}#{kind}:{listed}"
 
     @property
-    def mark(self) -> str:
-        """What shows that the files are those that were hashed."""
-        return stamp(self.paths[0]) if len(self.paths) == 1 else stamp_of_set(self.paths)
+    def seen(self) -> Seen:
+        """The files as they are now."""
+        return Seen.now(self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class FactsUnit:
         step: frames of the clock from one instant to the next.
         out: the sealed file.
         part: its temporary name.
+        seen: the annotation files as they were hashed; none where nobody else may change them.
     """
 
     STEP: ClassVar[str] = "facts"
@@ -110,6 +112,7 @@ class FactsUnit:
     step: int
     out: Path
     part: Path
+    seen: tuple[Seen, ...] = ()
 
     @property
     def surgery(self) -> str:
@@ -151,6 +154,7 @@ class FramesUnit:
         max_side: longest side in pixels, 0 to keep the size.
         out: the sealed file.
         part: its temporary name.
+        seen: the video or images as they were hashed; none where nobody else may change them.
     """
 
     STEP: ClassVar[str] = "frames"
@@ -162,6 +166,7 @@ class FramesUnit:
     max_side: int
     out: Path
     part: Path
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ class ChainsUnit:
         procedure: which operation it is.
         source: the source of the pictures.
         clock: frames a second of the surgery's clock, `25/1`.
-        native: (source, first picture or video) of the sources whose own pictures are not used.
+        native: (source, width and height of its own pictures) of the sources whose pictures are not used.
         out: the sealed file.
         part: its temporary name.
     """
@@ -197,7 +202,7 @@ class ChainsUnit:
     procedure: str
     source: str
     clock: str
-    native: tuple[tuple[str, Path], ...]
+    native: tuple[tuple[str, tuple[int, int]], ...]
     out: Path
     part: Path
 
@@ -214,6 +219,7 @@ class CountUnit:
     tasks: tuple[str, ...]
     seed: int
     procedure: str
+    native: tuple[tuple[str, tuple[int, int]], ...] = ()
 
 
 Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | FramesUnit | ChainsUnit | CountUnit
@@ -245,8 +251,14 @@ def frames_fingerprint(
     from cotgen.frames.extract import FRAMES_VERSION
 
     decodes = mode != "none"
+    given: dict[str, Any] = {"crop": list(footage.crop)} if footage.crop else {}
+    if not footage.video:
+        chosen = set(wanted)
+        # The same pictures may stand for other instants: which one is which is part of it.
+        given["images"] = [[index, file] for index, file in footage.images if index in chosen]
     return fingerprint(
         {
+            **given,
             "step": "frames",
             "version": FRAMES_VERSION,
             "source": footage.source,
@@ -287,6 +299,7 @@ def chains_fingerprint(
     split: str,
     seed: int,
     procedure: str,
+    native: Sequence[tuple[str, tuple[int, int]]] = (),
 ) -> str:
     """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none."""
     from cotgen.chains.write import CHAINS_VERSION, templates_sha256
@@ -304,6 +317,7 @@ def chains_fingerprint(
             "seed": seed,
             "procedure": procedure,
             "templates": templates_sha256(),
+            **({"native": [[source, *size] for source, size in native]} if native else {}),
         }
     )
 
@@ -342,7 +356,7 @@ def run_unit(unit: Unit, tell: Tell = _nothing) -> dict[str, Any]:
 
 
 def _hash(unit: HashUnit, tell: Tell) -> dict[str, Any]:
-    mark = unit.mark
+    seen = unit.seen
     newest = max(path.stat().st_mtime_ns for path in unit.paths)
     if len(unit.paths) == 1:
         sha256 = hash_ends(unit.paths[0]) if unit.ends else hash_file(unit.paths[0], tell)
@@ -352,9 +366,8 @@ def _hash(unit: HashUnit, tell: Tell) -> dict[str, Any]:
             content = hash_ends(path) if unit.ends else hash_file(path, tell)
             digest.update(f"{name}\n{path.stat().st_size}\n{content}\n".encode())
         sha256 = digest.hexdigest()
-    if unit.mark != mark:
-        raise CotgenError(f"{unit.paths[0]} changed while it was read. Wait until it is complete, then build again.")
-    return {"sha256": sha256, "mark": mark, "newest_ns": newest}
+    seen.check()
+    return {"sha256": sha256, "mark": seen.mark, "newest_ns": newest}
 
 
 def _facts(unit: FactsUnit) -> dict[str, Any]:
@@ -372,8 +385,19 @@ def _facts(unit: FactsUnit) -> dict[str, Any]:
         }
         oddities = [[odd.file, odd.text, odd.count] for odd in found.oddities]
         writer.seal({"surgery": found.surgery, "oddities": oddities, "places": places})
-    move_into_place(unit.part, unit.out)
+    _settle(unit)
     return {}
+
+
+def _settle(unit: FactsUnit | FramesUnit) -> None:
+    """Give the result its name, unless what it was read from is no longer what the name stands for."""
+    try:
+        for seen in unit.seen:
+            seen.check()
+    except CotgenError:
+        unit.part.unlink(missing_ok=True)
+        raise
+    move_into_place(unit.part, unit.out)
 
 
 def _table_bytes(table: pl.DataFrame, schema: Mapping[str, Any]) -> bytes:
@@ -426,7 +450,7 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
         max_side=unit.max_side,
         progress=so_far,
     )
-    move_into_place(unit.part, unit.out)
+    _settle(unit)
     return {}
 
 
@@ -448,13 +472,14 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         unit.procedure,
         PRECEDENCE,
         joined,
-        {source: size for source, path in unit.native if (size := _size_of(path))},
+        dict(unit.native),
     )
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
     written = Written([])
     pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written)
     silent: list[str] = []
     samples: list[list[Any]] = []
+    by_source: dict[str, Counter[str]] = {}
     pairs = 0
     with SealedWriter(unit.part) as writer:
         for scene, own in zip(found, pairs_of, strict=True):
@@ -489,19 +514,41 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
             offset, length = writer.write(sample.to_json())
             samples.append([scene.key, offset, length, row.offset, row.length])
             pairs += len(own)
+            for pair in own:
+                by_source.setdefault(_asked_of(scene, pair.task, unit.source), Counter())[pair.task] += 1
         writer.seal(
             {
                 "surgery": unit.surgery,
                 "split": unit.split,
                 "samples": samples,
                 "pairs": pairs,
+                "disputed": {kind: joined[f"disputed_{kind}"] for kind in DISPUTED if joined[f"disputed_{kind}"]},
+                "by_source": {name: dict(tasks) for name, tasks in by_source.items()},
                 "left_out": _left_out(unit.surgery, report.missing, silent, written),
-                "damaged": sorted({reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}),
+                "damaged": _damage(report, joined=len(facts) > 1),
                 "notes": _notes(facts, report, unit.surgery, joined),
             }
         )
     move_into_place(unit.part, unit.out)
     return {"pairs": pairs}
+
+
+def _damage(report: ExtractReport, joined: bool) -> list[str]:
+    """What is wrong with the pictures of a surgery, in words; nothing where some were never there.
+
+    Where sources are joined, the labels of one may go further than the pictures of another.
+    """
+    from cotgen.frames.extract import NO_IMAGE
+
+    reasons = {reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}
+    return sorted(reasons - {NO_IMAGE} if joined else reasons)
+
+
+def _asked_of(scene: Scene, task: str, pixels: str) -> str:
+    """The source whose labels a task asks about here; that of the pictures where it asks about no label."""
+    from cotgen.tasks import TASKS
+
+    return next((source for kind in TASKS[task].kinds if (source := scene.says(kind))), pixels)
 
 
 def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], written: Written) -> list[list[Any]]:
@@ -531,25 +578,29 @@ def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], w
 _JOINED = {
     "box_dropped": "boxes under two pixels were dropped",
     "box_of_other_aspect": "boxes of pictures with another aspect ratio were left out",
-    "disputed_instrument": "frames where the sources name different instruments: nothing is asked of them",
-    "disputed_triplet": "frames where the sources name different instruments: no act is asked of",
-    "disputed_phase": "frames where the sources name different phases: no phase is asked of",
+    "disputed_instrument": "frames where the sources name different instruments: none is asked about",
+    "disputed_triplet": "frames where the sources name different instruments: no act is asked about",
+    "disputed_phase": "frames where the sources name different phases: no phase is asked about",
 }
+#: Kinds of fact that sources can contradict one another in.
+DISPUTED = ("instrument", "triplet", "phase")
 
 
-def _size_of(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture or video, from its header; None where it cannot be read."""
+def native_size(footage: Footage) -> tuple[int, int] | None:
+    """Width and height of the pictures of a surgery, from one header; None where it cannot be read."""
     from PIL import Image
 
     from cotgen.frames.index import VideoError, open_video
 
     try:
-        if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
-            with Image.open(path) as picture:
-                return picture.size
-        with open_video(path) as (_, stream):
-            return stream.width, stream.height
-    except (OSError, VideoError):
+        if footage.crop:
+            return footage.crop[2] - footage.crop[0], footage.crop[3] - footage.crop[1]
+        if footage.video:
+            with open_video(inside(footage.root, footage.video)) as (_, stream):
+                return stream.width, stream.height
+        with Image.open(inside(footage.root, footage.images[0][1])) as picture:
+            return picture.size
+    except (OSError, ValueError, VideoError, Image.DecompressionBombError):
         return None
 
 
@@ -582,10 +633,20 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     elif unit.footage.images:
         from PIL import Image
 
-        with Image.open(unit.footage.root / unit.footage.images[0][1]) as picture:
-            width, height = picture.size
+        try:
+            with Image.open(unit.footage.root / unit.footage.images[0][1]) as picture:
+                width, height = picture.size
+        except (OSError, Image.DecompressionBombError) as error:
+            raise CotgenError(f"{unit.footage.images[0][1]} cannot be read ({error})") from error
         frames = len(unit.wanted)
+    if unit.footage.crop:
+        width, height = unit.footage.crop[2] - unit.footage.crop[0], unit.footage.crop[3] - unit.footage.crop[1]
     facts = [read_facts(path) for path in unit.facts]
-    found = scenes(facts, {}, dict.fromkeys(unit.wanted, (width, height)), unit.procedure, PRECEDENCE)
-    tasks = Counter(question.task for _, question in plan_questions(found, unit.tasks, unit.seed))
-    return {"tasks": dict(sorted(tasks.items())), "width": width, "height": height, "frames": frames}
+    size = dict.fromkeys(unit.wanted, (width, height))
+    found = scenes(facts, {}, size, unit.procedure, PRECEDENCE, None, dict(unit.native))
+    by_source: dict[str, Counter[str]] = {}
+    for position, question in plan_questions(found, unit.tasks, unit.seed):
+        asked = _asked_of(found[position], question.task, unit.footage.source)
+        by_source.setdefault(asked, Counter())[question.task] += 1
+    counted = {name: dict(tasks) for name, tasks in by_source.items()}
+    return {"tasks": counted, "width": width, "height": height, "frames": frames}

@@ -12,7 +12,9 @@ from typing import Literal
 
 from cotgen.ontology import terms_of
 
-ClosedKind = Literal["act", "criterion", "criteria", "overall", "camera"]
+ClosedKind = Literal[
+    "act", "criterion", "criteria", "overall", "camera", "passed", "no_contact", "no_relation", "no_field"
+]
 CRITERIA = ("cvs.two_structures", "cvs.hepatocystic_triangle", "cvs.cystic_plate")
 
 _THIRD = r"lower third(?: of the gallbladder)?"
@@ -59,7 +61,8 @@ _OVERALL = re.compile(
 )
 _ONLY_COUNT = re.compile(rf"(?:so |therefore |thus )?{_COUNT}(?: in this view)?\.", re.IGNORECASE)
 _ONE = re.compile(
-    r"(?:so |therefore |thus )?(?:the|this) criterion is (?:thus |therefore )?(?P<not>not )?met in this view\.", re.IGNORECASE
+    r"(?:so |therefore |thus )?(?:the|this) criterion is (?:thus |therefore )?(?P<not>not )?met in this view\.",
+    re.IGNORECASE,
 )
 _CAMERA = re.compile(
     r"(?:(?:so|therefore|thus) )?(?:the camera is (?:thus |therefore )?(?P<where>inside|in|outside)|"
@@ -67,7 +70,25 @@ _CAMERA = re.compile(
     r" (?:of )?the (?:abdomen|body|patient)\.",
     re.IGNORECASE,
 )
-_LEAD = re.compile(r"^(?:At this moment,?|In this view,?|At present,?|Now|Here,?|So|Thus|Therefore) (?=\w)", re.IGNORECASE)
+_PASSED = re.compile(r"The work has passed from one to the other(?: within (?:that|this|one) phase)?\.", re.IGNORECASE)
+_NO_CONTACT = re.compile(r"No contact of these(?: things)? with one another is measured\.", re.IGNORECASE)
+_NO_RELATION = re.compile(
+    r"(?:No relation between them is measured|How they lie to one another is not measured"
+    r"|[\w ]+ (?:is|are) not related to another outlined thing here)\.",
+    re.IGNORECASE,
+)
+_NO_FIELD = re.compile(
+    r"(?:It holds no operative field in which instrument and tissue could be related"
+    r"|There is no operative field in it, and so nothing to relate"
+    r"|(?:So )?nothing about the operation (?:is to|can) be read from it"
+    r"|(?:So )?the state of the operation cannot be read from it"
+    r"|Nothing in it can be related to anything else|No relation can be read from it"
+    r"|(?:So )?(?:the|no) operative field is (?:thus )?(?:not )?visible)\.",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"^(?:At this moment,?|In this view,?|At present,?|Now|Here,?|So|Thus|Therefore) (?=\w)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +96,11 @@ class Closed:
     """What a sentence of closed wording says.
 
     Attributes:
-        kind: `act`: a step, an action or the site of a phase is going on; `criterion`: one by its votes, or by its name
-            alone; `criteria`: how many are met; `overall`: the critical view; `camera`: where it is.
+        kind: `act`: a step, an action or the site of a phase is going on; `criterion`: one by its votes, or the one asked
+            about; `criteria`: how many are met; `overall`: the critical view; `camera`: where it is; `passed`: the same
+            act was at another structure before; `no_contact`: none of the things named touch; `no_relation`: nor lie to
+            one another in a way that can be told; `no_field`: the picture holds
+            nothing to read.
         terms: the step, action or phases that the act may be; the criterion; `()` else.
         value: votes of three, number of criteria met, or 1 and 0 for yes and no; -1 where it says none of these.
         count: beside the whole, how many criteria are told to be met; -1 for none.
@@ -125,6 +149,14 @@ def closed(text: str) -> Closed | None:
     if match := _CAMERA.fullmatch(text):
         inside = (match["where"] or match["from"]).lower() != "outside"
         return Closed("camera", (), int(inside))
+    if _PASSED.fullmatch(text):
+        return Closed("passed")
+    if _NO_FIELD.fullmatch(text) and not re.match(r"(?:So )?the operative field is (?:thus )?visible", text, re.I):
+        return Closed("no_field")
+    if _NO_RELATION.fullmatch(text):
+        return Closed("no_relation")
+    if _NO_CONTACT.fullmatch(text):
+        return Closed("no_contact")
     return None
 
 
@@ -135,5 +167,3 @@ def _number(match: re.Match[str]) -> int:
         return -1
     number = _NUMBERS[match["number"].lower()]
     return number if match["what"].lower() == "met" else 3 - number
-
-

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 from cotgen.ontology import term, terms_of
+from cotgen.ontology.terms import KINDS
 
 MentionKind = Literal[
     "instrument", "any_instrument", "phase", "step", "action", "locus", "anatomy", "act", "object", "part", "cvs"
@@ -38,9 +39,11 @@ class Mention:
 
 #: Acts that hold several words or a word that is a thing elsewhere; they are looked for before anything else.
 _PHRASES = {
-    "verb.clip": r"(?:set(?:s|ting)?|plac(?:es?|ing)) (?:a )?clips?(?: on| at)?|clips?(?= on\b)|clips(?= (?:the|an?|it|them)\b)",
+    "verb.clip": r"(?:set(?:s|ting)?|plac(?:es?|ing)) (?:a )?clips?(?: on| at)?|clips?(?= on\b)|"
+    r"clips(?= (?:the|an?|it|them)\b)",
     "verb.pack": r"put(?:s|ting)?(?= [\w ]{0,30}?into (?:the|a) (?:specimen )?bag)|into (?:the|a) (?:specimen )?bag",
-    "verb.retract": r"keep(?:s|ing)?(?= [\w ]{0,40}?(?:on traction|retracted))|hold(?:s|ing)?(?= [\w ]{0,40}?aside)|on traction",
+    "verb.retract": r"keep(?:s|ing)?(?= [\w ]{0,40}?(?:on traction|retracted))|"
+    r"hold(?:s|ing)?(?= [\w ]{0,40}?aside)|on traction",
     "verb.null": r"not acting(?: on any structure)?|no act(?= (?:at this moment|to name))|idle",
     "verb.manipulate_tool": r"handl(?:es?|ing) another instrument",
     "verb.manipulate_tissue": r"handl(?:es?|ing) tissue",
@@ -95,8 +98,8 @@ _SHORT = {
     "instrument.specimen_bag": ("bag",),
     "instrument.forceps": ("forceps",),
 }
-#: Names of steps that are ordinary words elsewhere: `Case` reads them as a step where steps are labelled.
-STEP_WORDS = {"coagulation": "step.coagulation", "calibration": "step.calibration", "adhesiolysis": "step.adhesiolysis"}
+#: Names of steps that are acts elsewhere: `Case` reads them as a step where steps are labelled.
+STEP_WORDS = {"coagulation": "step.coagulation"}
 
 
 @cache
@@ -162,9 +165,7 @@ def mentions(sentence: str) -> list[Mention]:
 
 def called(name: str) -> str:
     """The display name of what a mention names: that of its term, or its own word."""
-    if name in HEADS and name != "instrument.scissors":
-        return name.partition(".")[2]
-    return term(name).name if name.partition(".")[0] in _TERM_KINDS else name
-
-
-_TERM_KINDS = frozenset({"instrument", "phase", "step", "action", "anatomy", "object", "cvs"})
+    kind, dot, word = name.partition(".")
+    if name == "instrument.forceps":
+        return word
+    return term(name).name if dot and kind in KINDS else name

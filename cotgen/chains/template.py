@@ -67,6 +67,9 @@ def _plan_of(scene: Scene, question: Question) -> Callable[[Composer], None] | N
     """Whose plan writes the chain: by the task, and for phases by what is labelled beside them."""
     if question.task != "phase":
         return _PLANS.get(question.task)
+    if scene.disputed:
+        # Nothing may be told of the instruments there, and so nothing that the phase could rest on.
+        return None
     if scene.of_kind("triplet"):
         return triplet.phase
     if scene.says("instrument") == "cholec80":

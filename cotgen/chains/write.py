@@ -59,7 +59,7 @@ def write_pair(scene: Scene, question: Question, priors: Priors | None, seed: in
         answer=question.answer,
         writer=WRITER,
     )
-    case = Case(ParsedChain.of(pair), scene, question, priors)
+    case = Case(ParsedChain.of(pair), scene, question, priors, tuple(tuple(box) for box in pair.boxes))
     return case, pair.model_copy(update={"support": support_of(case)})
 
 
@@ -123,9 +123,11 @@ def templates_sha256() -> str:
     """sha256 over all that chains are made of besides their inputs: grammar, checks, wordings, ontology, knowledge."""
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
-    names = ["grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
+    names = ["claims.py", "closed.py", "grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
     names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "cvs", "triplet", "words")]
-    names += [f"checks/{name}.py" for name in ("base", "evidence", "facts", "reasoning", "vocabulary", "wording")]
+    names += [
+        f"checks/{name}.py" for name in ("base", "evidence", "facts", "matching", "reasoning", "vocabulary", "wording")
+    ]
     for name in names:
         digest.update(folder.joinpath(name).read_bytes())
     for name in sorted(TASKS):

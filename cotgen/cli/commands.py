@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,8 +46,28 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 def _console() -> Console:
     from rich.console import Console
 
+    from cotgen.cli import drop_output
+
+    class Patient(Console):
+        """Goes on in silence where the reader has closed the pipe: the exit code is still that of the command."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            drop_output()
+
     # A log keeps its lines whole; a terminal decides for itself.
-    return Console() if os.isatty(1) else Console(width=160, highlight=False)
+    return Patient() if os.isatty(1) else Patient(width=160, highlight=False)
+
+
+def _say(text: str) -> None:
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _insist(warnings: Sequence[str]) -> None:
+    """Say even to who wants silence that something was to be left out and is not there: it may be a slip of the pen."""
+    for text in warnings:
+        if text.startswith("--exclude"):
+            typer.echo(f"Note: {text}", err=True)
 
 
 def _version(wanted: bool) -> None:
@@ -79,6 +100,10 @@ def build(
         ),
     ] = None,
     root: Root = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(help="Whose pictures are stored where several have some: cholec80,cholect50 (default)."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write: what can be published.")] = None,
     work: Work = None,
     config: Annotated[
@@ -126,6 +151,7 @@ def build(
     given = {
         "source": source or None,
         "root": root or None,
+        "pixels": pixels,
         "out": out,
         "work": work,
         "fps": fps,
@@ -151,6 +177,8 @@ def build(
         show_estimate(console, estimate(settings, reporter))
         return
     outcome = run(settings, reporter)
+    if quiet:
+        _insist(outcome.warnings)
     if not quiet or outcome.exit_code:
         show_outcome(console, outcome)
     raise typer.Exit(outcome.exit_code)
@@ -158,62 +186,117 @@ def build(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to write it; the look-alike goes into FOLDER/cholec80.")],
-    surgeries: Annotated[int, typer.Option(help="How many, 1 to 80.")] = 8,
-    seconds: Annotated[int, typer.Option(help="Mean length of a surgery.")] = 60,
+    folder: Annotated[Path, typer.Argument(help="Where to write it; a look-alike goes into FOLDER/SOURCE.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Of which data set: cholec80 (default) or another; may be repeated; all."),
+    ] = None,
+    surgeries: Annotated[int | None, typer.Option(help="How many; for cholec80 8 (default), 1 to 80.")] = None,
+    seconds: Annotated[int, typer.Option(help="Mean length of a surgery of cholec80.")] = 60,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a look-alike of the Cholec80 download: same files and formats, rendered video, nothing real in it."""
+    """Make a look-alike of a download: same files and formats, rendered pictures, nothing real in it."""
     from rich.progress import Progress
 
-    from cotgen.sources.demo import make_demo
+    from cotgen.sources.demo.look_alikes import chosen, make_look_alike
 
+    names = chosen(source or ["cholec80"])
     console = _console()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
         bar = bars.add_task("rendering", total=None)
-        make_demo(
-            folder,
-            surgeries=surgeries,
-            seconds=seconds,
-            seed=seed,
-            progress=lambda done, total: bars.update(bar, completed=done, total=total),
-        )
+        for name in names:
+            bars.update(bar, description=f"rendering {name}", completed=0, total=None)
+            make_look_alike(
+                name,
+                folder,
+                surgeries=surgeries,
+                seconds=seconds,
+                seed=seed,
+                progress=lambda done, total: bars.update(bar, completed=done, total=total),
+            )
     if not quiet:
-        typer.echo(f"The look-alike is in {folder}. Build from it:")
-        typer.echo(f"  cotgen build --source cholec80 --root {folder} --out OUT")
+        options = " ".join(f"--source {name}" for name in names)
+        _say(f"The look-alike is in {folder}. Build from it:")
+        _say(f"  cotgen build {options} --root {folder} --out OUT")
 
 
 @app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="A finished data set.")],
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    near: Annotated[
+        bool,
+        typer.Option("--near-duplicates", help="Look for pictures of different splits that look alike as well."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Check a data set again from its files alone; exits with 1 and a table where anything is wrong."""
     from rich.progress import Progress
 
-    from cotgen.cli.tables import show_verification
+    from cotgen.cli.tables import show_near, show_verification
+    from cotgen.shards.near import near_duplicates
     from cotgen.shards.verify import verify as run
 
     console = _console()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
         bar = bars.add_task("shards", total=None)
         report = run(folder, workers=workers, progress=lambda done: bars.update(bar, advance=done))
+        found = None
+        if near and report.ok:
+            bar = bars.add_task("near duplicates", total=None)
+            found = near_duplicates(folder, workers=workers, progress=lambda done: bars.update(bar, advance=done))
     if not quiet or not report.ok:
         show_verification(console, folder, report)
-    raise typer.Exit(0 if report.ok else 1)
+    if found is not None and (not quiet or found.alike):
+        show_near(console, found)
+    raise typer.Exit(1 if not report.ok or (found is not None and found.alike) else 0)
 
 
 @app.command()
-def sources(name: Annotated[str, typer.Argument(help="One source in full.")] = "") -> None:
-    """List the data sets that cotgen reads, or say all about one: files, licence, what its labels feed."""
-    from cotgen.cli.tables import show_source, show_sources
+def sources(
+    name: Annotated[str, typer.Argument(help="One source in full.")] = "",
+    overlaps: Annotated[
+        bool, typer.Option("--overlaps", help="Which surgery of one data set is which of another, and its split.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --overlaps: as JSON.")] = False,
+    root: Root = None,
+    init: Annotated[
+        Path | None, typer.Option(help="With `table`: write a first mapping.yaml beside the labels in this folder.")
+    ] = None,
+) -> None:
+    """List the data sets that cotgen reads and which are found, or say all about one: files, licence, labels."""
+    from cotgen.cli.tables import show_overlaps, show_source, show_sources
 
-    if name:
+    if overlaps:
+        show_overlaps(_console(), name, as_json)
+    elif as_json:
+        raise typer.BadParameter("--json goes with --overlaps", param_hint="--json")
+    elif init is not None:
+        if name != "table":
+            raise typer.BadParameter(
+                "goes with one's own tables: cotgen sources table --init DIR", param_hint="--init"
+            )
+        _say(f"{_first_mapping(init)} is a first mapping. Check every line of it and fill in each TODO, then build:")
+        _say(f"  cotgen build --source table --root table={init} --out OUT")
+    elif name:
         show_source(_console(), name)
     else:
-        show_sources(_console())
+        show_sources(_console(), root or [])
+
+
+def _first_mapping(folder: Path) -> Path:
+    from cotgen.errors import CotgenError
+    from cotgen.sources.table import MAPPING, first_mapping
+
+    text = first_mapping(folder)
+    try:
+        # A mapping that somebody else wrote meanwhile is not written over.
+        with (folder / MAPPING).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CotgenError(f"{folder / MAPPING} cannot be written ({error.strerror}); check the folder") from error
+    return folder / MAPPING
 
 
 @app.command()
@@ -253,9 +336,11 @@ def priors(
         "exclude": exclude,
         "workers": workers,
     }
-    count(_config(None, given), out.resolve(), Reporter(None if quiet else _console()))
-    if not quiet:
-        typer.echo(f"The priors are in {out}.")
+    outcome = count(_config(None, given), out.resolve(), Reporter(None if quiet else _console()))
+    if quiet:
+        _insist(outcome.warnings)
+    else:
+        _say(f"The priors are in {out}.")
 
 
 @app.command()
@@ -271,13 +356,15 @@ def merge(
 ) -> None:
     """Write the union of two data sets to a third."""
     from cotgen.build.files import hold
+    from cotgen.shards.merge import check_outside
     from cotgen.shards.merge import merge as run
 
     target = out.resolve()
+    check_outside(target, [a, b])
     with hold(target, target.parent):
         manifest = run(a, b, target, seed=seed, shards=shards)
     if not quiet:
-        typer.echo(f"{manifest.counts['samples']:,} samples with {manifest.counts['pairs']:,} pairs are in {out}.")
+        _say(f"{manifest.counts['samples']:,} samples with {manifest.counts['pairs']:,} pairs are in {out}.")
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,10 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from cotgen.shards.diff import Diff
+    from cotgen.shards.near import NearReport
     from cotgen.shards.verify import VerifyReport
+    from cotgen.sources.base import Source
+    from cotgen.surgeries.overlaps import Overlap
 
 
 def _table(*columns: str) -> Table:
@@ -46,18 +51,110 @@ def show_verification(console: Console, folder: Path, report: VerifyReport) -> N
     _print(console, f"{folder} is not whole: {totals}. Looked at {looked or 'nothing else'}.")
 
 
-def show_sources(console: Console) -> None:
-    """All sources, one a line."""
+def show_near(console: Console, report: NearReport) -> None:
+    """Operations of different splits whose pictures look alike."""
+    looked = f"Compared {report.pictures:,} pictures, and left out {report.plain:,} that show nothing"
+    if not report.alike:
+        _print(console, f"{looked}: none of one split looks like one of another.")
+        return
+    table = _table("one", "other", "pairs of pictures alike", "for example", "bits of 256 that differ")
+    for item in report.alike:
+        one, other = (f"{surgery} ({split})" for surgery, split in zip(item.surgeries, item.splits, strict=True))
+        _row(table, one, other, f"{item.pairs:,}", " and ".join(item.keys), str(item.bits))
+    console.print(table)
+    _print(
+        console,
+        f"{looked}. Look at these pictures with `cotgen show`: if two surgeries are one operation, keep one of them out "
+        "with --exclude.",
+    )
+
+
+def show_sources(console: Console, roots: Sequence[str]) -> None:
+    """All sources, one a line, and which of them are found below these roots, `$COTGEN_DATA` and `./data`."""
     from cotgen.sources import SOURCES
 
-    table = _table("name", "title", "licence", "operation", "share frames", "share text")
-    for name, source in sorted(SOURCES.items()):
+    table = _table("name", "title", "found", "licence", "operation", "share frames", "share text")
+    problems = []
+    for name, source in SOURCES.items():
         described = source.describe()
         terms = described.terms
         shared = ("yes" if terms.share_frames else "no", "yes" if terms.share_text else "no")
-        _row(table, name, terms.title, terms.licence, described.procedure, *shared)
+        found, problem = _found(source, roots)
+        problems += [problem] if problem else []
+        _row(table, name, terms.title, found, terms.licence, described.procedure or "any", *shared)
     console.print(table)
-    _print(console, "More about one: cotgen sources NAME")
+    for problem in dict.fromkeys(problems):
+        _print(console, problem)
+    _print(console, "More about one: cotgen sources NAME. Where they lie: --root DIR, or $COTGEN_DATA.")
+
+
+def _found(source: Source, roots: Sequence[str]) -> tuple[str, str]:
+    """How much of a source there is, and what is wrong with a folder that should be it."""
+    from cotgen.errors import CotgenError
+    from cotgen.sources.roots import SourceNotFound, find_root
+
+    try:
+        scan = find_root(source, roots, Path.cwd(), os.environ)
+    except SourceNotFound as problem:
+        return ("missing", str(problem).splitlines()[0]) if problem.named else ("missing", "")
+    except CotgenError as problem:
+        return "not readable", str(problem)
+    count = f"{len(scan.surgeries):,} {'surgery' if len(scan.surgeries) == 1 else 'surgeries'}"
+    return f"{count}, {len(scan.incomplete):,} incomplete" if scan.incomplete else count, ""
+
+
+def show_overlaps(console: Console, name: str, as_json: bool) -> None:
+    """Which surgery of one data set is which of another: a row per operation, or JSON with one per source and surgery.
+
+    Args:
+        console: where the table goes; JSON is printed as it is.
+        name: only what concerns this source; "" for all.
+        as_json: print JSON.
+
+    Raises:
+        CotgenError: the surgeries of that source are not known.
+    """
+    import dataclasses
+
+    import orjson
+
+    from cotgen.surgeries.identity import family_of, untraced
+    from cotgen.surgeries.overlaps import overlaps
+    from cotgen.surgeries.splits import CLEAN_1
+
+    if name:
+        family_of(name)
+    rows = [row for row in overlaps() if name in ("", row.source)]
+    if as_json:
+        records = [{**dataclasses.asdict(row), "split": row.split or ""} for row in rows]
+        print(orjson.dumps(records, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
+        return
+    table = _table("operation", f"split by {CLEAN_1}", "same clock", "same operation only", "perhaps")
+    # One line says it for all sources of an operation: that of a source whose clock most of them share.
+    fullest: dict[str, Overlap] = {}
+    sets: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for row in rows:
+        operation = row.operations[0]
+        if len(row.operations) > 1:
+            sets.setdefault((row.source, row.operations, row.split or "none"), []).append(row.name)
+        elif operation not in fullest or len(row.same_clock) > len(fullest[operation].same_clock):
+            fullest[operation] = row
+    for operation, row in fullest.items():
+        number = operation.partition("/")[2]
+        clock, only = (
+            ", ".join(id.removesuffix(f"/{number}") for id in ids)
+            for ids in ((f"{row.source}/{row.name}", *row.same_clock), row.same_operation)
+        )
+        _row(table, operation, row.split or "none", clock, only, ", ".join(row.perhaps))
+    if fullest:
+        console.print(table)
+    for (source, operations, split), names in sets.items():
+        known = f"{source} {', '.join(names)} are, in an order nobody published, {', '.join(operations)}"
+        _print(console, f"{known}; split: {split}")
+    for source, entry in untraced().items() if not name else ():
+        _print(console, f"{source}: {entry.what} are from {entry.of}, nobody published which is which; split: none")
+    if not rows:
+        _print(console, f"No other data set is known to show a surgery of {name}.")
 
 
 def show_source(console: Console, name: str) -> None:

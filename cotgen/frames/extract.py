@@ -33,6 +33,9 @@ __all__ = ["FRAMES_VERSION", "ExtractReport", "extract"]
 #: Counts up whenever the bytes of a frame store change for the same input.
 FRAMES_VERSION = 2
 
+#: Why a frame between others is missing where the source gives pictures and no video.
+NO_IMAGE = "The source has no image of this frame."
+
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -152,7 +155,7 @@ class _Extraction:
             if file is None:
                 # Extraction tools leave out the last instant as a rule, so that is no damage; a gap may be.
                 after = f"{Path(files[last]).parent} ends before this frame." if files and number > last else ""
-                missing[number] = after or "The source has no image of this frame."
+                missing[number] = after or NO_IMAGE
                 continue
             try:
                 self._image(number, file, footage.root / file, footage.crop)

@@ -78,7 +78,9 @@ def _box(at: _Place, reference: EvidenceRef) -> str:
 
 def _pixel(at: _Place, reference: EvidenceRef) -> str:
     name, _, value = reference.target.partition("=")
-    measured = [item.value for item in at.sample.measured if item.name == name]
+    measure, _, ids = name.partition("/")
+    of = ids.split("+") if ids else []
+    measured = [item.value for item in at.sample.measured if item.name == measure and item.of == of]
     if not measured:
         return f"cites a number, but '{name}' was not measured in this frame"
     try:

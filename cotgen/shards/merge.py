@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ import pydantic
 import cotgen
 from cotgen.errors import CotgenError
 from cotgen.records import SPLITS, LeftOut, Manifest, Sample, SourceTerms, Split, canonical_json
-from cotgen.shards.manifest import is_sealed, load_priors, seal
+from cotgen.shards.manifest import PRIORS, is_sealed, load_priors, seal
 from cotgen.shards.pack import Entry, pack
 from cotgen.shards.stored import Place, StoredRecords
 from cotgen.surgeries.identity import order_of
@@ -56,7 +56,7 @@ def merge(
             damaged, or `out` is not free.
     """
     unfinished = out.parent / f".{out.name}.merge"
-    _check_free(out, unfinished, {a.resolve(), b.resolve()})
+    _check_free(out, unfinished, (a, b))
     with StoredRecords(a) as left, StoredRecords(b) as right:
         _check_compatible(left, right)
         priors = _one_priors(left, right)
@@ -159,9 +159,19 @@ def _unite(left: bytes, right: bytes) -> bytes | str:
     return a.model_copy(update={"pairs": [*a.pairs, *(pair for pair in b.pairs if pair.id not in mine)]}).to_json()
 
 
-def _check_free(out: Path, unfinished: Path, parents: set[Path]) -> None:
-    if out.resolve() in parents:
-        raise CotgenError(f"{out} is one of the folders to be merged; give a new one as --out")
+def check_outside(out: Path, parents: Iterable[Path]) -> None:
+    """Raise a CotgenError where `out` is one of the folders to be merged, or in one."""
+    for parent in parents:
+        if out.resolve() == parent.resolve():
+            raise CotgenError(f"{out} is one of the folders to be merged; give a new one as --out")
+        if out.resolve().is_relative_to(parent.resolve()):
+            raise CotgenError(
+                f"{out} is in {parent}, one of the folders to be merged; give a new one outside as --out"
+            )
+
+
+def _check_free(out: Path, unfinished: Path, parents: Sequence[Path]) -> None:
+    check_outside(out, parents)
     if is_sealed(out):
         raise CotgenError(f"{out} holds a finished data set; give a new folder as --out, or remove it first")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not unfinished.is_dir())):
@@ -189,12 +199,19 @@ def _check_compatible(left: StoredRecords, right: StoredRecords) -> None:
 
 def _one_priors(left: StoredRecords, right: StoredRecords) -> Priors | None:
     a, b = load_priors(left.folder), load_priors(right.folder)
-    if a is not None and b is not None and a != b:
+    if a == b:
+        return a
+    if a is None or b is None:
+        with_, without = (left, right) if b is None else (right, left)
         raise CotgenError(
-            f"{left.folder} and {right.folder} cite different statistics; count them once with `cotgen priors` over "
-            "the sources of both, and build both with that file"
+            f"{with_.folder} has statistics of train surgeries and {without.folder} has none, so a sentence or a degree "
+            f"of support that holds in one does not hold in the other; build {without.folder} again with --priors "
+            f"{with_.folder / PRIORS}, or both with --priors none"
         )
-    return a or b
+    raise CotgenError(
+        f"{left.folder} and {right.folder} cite different statistics; count them once with `cotgen priors` over the "
+        "sources of both, and build both with that file"
+    )
 
 
 def _splits(a: Manifest, b: Manifest) -> dict[str, list[str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from cotgen.records import SPLITS, Manifest
+from cotgen.records import SPLITS, Manifest, SourceTerms
 
 #: Column -> type, in the order in which the `datasets` WebDataset builder names them. `json` as a type keeps ragged
 #: records as they are; inferred types drop or crash on what the first five samples do not show.
@@ -30,20 +30,22 @@ def features_of(manifest: Manifest) -> dict[str, str]:
 
 def readme(manifest: Manifest) -> str:
     """The text of README.md; depends on the manifest alone."""
-    title = " and ".join(source.title for source in manifest.sources) or "surgical video"
+    title = _listed([source.title for source in manifest.sources]) or "surgical video"
     parts = [
         f"---\n{yaml.safe_dump(_header(manifest, title), sort_keys=False, allow_unicode=True, width=1000)}---",
         f"# Three-level chains of thought on {title}",
         _INTRODUCTION,
         "## What is in it",
         _counts_table(manifest),
+        *_by_source(manifest),
         f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
         "## How to load it",
         _LOADING,
         "## What was left out",
         _left_out(manifest),
         "## Licence and citation",
-        *(_source(source.model_dump()) for source in manifest.sources),
+        *(_source(source) for source in manifest.sources),
+        *_strictest(manifest.sources),
         "The chains are generated text. They are for research and no medical advice.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -100,13 +102,46 @@ def _left_out(manifest: Manifest) -> str:
     return "\n".join(lines).replace("surgerys", "surgeries")
 
 
-def _source(source: Mapping[str, Any]) -> str:
-    frames = "may be shared" if source["share_frames"] else "must not be shared"
-    text = "may be shared" if source["share_text"] else "must not be shared"
+def _listed(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _by_source(manifest: Manifest) -> Iterator[str]:
+    """Where several sources are joined: questions by the source whose labels they ask about, and disagreement."""
+    pairs: Mapping[str, Mapping[str, int]] = manifest.counts.get("pairs_by_source_and_task", {})
+    if pairs:
+        tasks = sorted({task for row in pairs.values() for task in row})
+        lines = [f"| labels of | {' | '.join(tasks)} |", "|" + "---|" * (1 + len(tasks))]
+        lines += [
+            f"| {name} | {' | '.join(f'{row.get(task, 0):,}' for task in tasks)} |" for name, row in pairs.items()
+        ]
+        yield "\n".join(lines)
+    disputed: Mapping[str, int] = manifest.counts.get("disputed", {})
+    if disputed:
+        counts = _listed([f"{count:,} frames in {kind}" for kind, count in disputed.items()])
+        yield f"Where the sources of a frame contradict one another, nothing is asked of that kind: {counts}."
+
+
+def _source(source: SourceTerms) -> str:
+    homepage = f" ({source.homepage})" if source.homepage else ""
+    citation = f" Cite: {source.citation}" if source.citation else ""
     return (
-        f"**{source['title']}** ({source['homepage']}): {source['licence']}. Under these terms frames {frames}, and "
-        f"text derived from the labels {text}. Cite: {source['citation']}"
+        f"**{source.title}**{homepage}: {source.licence}. Under these terms frames {_may(source.share_frames)}, and "
+        f"text derived from the labels {_may(source.share_text)}.{citation}"
     )
+
+
+def _strictest(sources: Sequence[SourceTerms]) -> Iterator[str]:
+    """What holds for the whole where several licences meet."""
+    if len(sources) > 1:
+        frames = _may(all(source.share_frames for source in sources))
+        text = _may(all(source.share_text for source in sources))
+        yield f"For the whole the strictest of these terms hold: frames {frames}, and text {text}."
+
+
+def _may(allowed: bool) -> str:
+    return "may be shared" if allowed else "must not be shared"
 
 
 _INTRODUCTION = """\

@@ -266,7 +266,7 @@ def _check_splits(manifest: Manifest, report: VerifyReport) -> SplitPlan | None:
     try:
         plan = SplitPlan.parse(manifest.split_table.split("+"))
         for name, splits in sorted(owners.items()):
-            if plan.of(name) not in splits:
+            if plan.decides(name) and plan.of(name) not in splits:
                 report.add("split", MANIFEST, f"surgery {name} is in {splits[0]}, but {plan.of(name)} by {plan.name}")
     except CotgenError as error:
         report.add("split", MANIFEST, str(error))
@@ -363,8 +363,8 @@ def _check_sample(
         yield "split", "", f"the record says {sample.split}, but this is a shard of {shard.split}"
     if folder.surgery_split.get(sample.surgery) != sample.split:
         yield "split", "", f"surgery {sample.surgery} is not in {sample.split} by the manifest"
-    if folder.plan is not None and folder.plan.of(sample.surgery) != sample.split:
-        yield "split", "", f"surgery {sample.surgery} is {folder.plan.of(sample.surgery)} by {folder.plan.name}"
+    if (plan := folder.plan) is not None and plan.decides(sample.surgery) and plan.of(sample.surgery) != sample.split:
+        yield "split", "", f"surgery {sample.surgery} is {plan.of(sample.surgery)} by {plan.name}"
     yield from (("image", "", what) for what in _image_problems(sample, item.jpg))
     report.saw("images", int(bool(item.jpg)))
     for pair in sample.pairs:

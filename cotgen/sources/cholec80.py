@@ -85,7 +85,7 @@ class Cholec80:
                 "phase_annotations/video01-phase.txt ... : header 'Frame Phase', one row per frame at 25 a second",
                 "tool_annotations/video01-tool.txt ... : header 'Frame' and seven tools, one row every 25 frames",
                 "frames/video01/video01_000001.png ... (or .jpg), file n is second n - 1: where there is no video",
-                "a part of it is enough: surgeries with a video or frames, and phases or tools or both",
+                "a part of it is enough: phases or tools or both, and a video or frames (or another source's)",
             ),
             levels=(
                 "level 1: seven kinds of instrument, each in view when at least half of its tip is visible",
@@ -289,7 +289,7 @@ def _surgery_files(
             return None, problem, oddities
     if not video and not images:
         where = f"there is no {_VIDEOS}/video{number:02d}.mp4 and nothing in {_FRAMES}/video{number:02d}/"
-        return None, f"{_first(found)} has no pictures: {where}", oddities
+        oddities.append(Oddity(_first(found), f"no pictures: {where}; of use where another source has them"))
     for role, other in (("phase", "tools"), ("tool", "phases")):
         if [name for name, _ in annotations] == [role]:
             oddities.append(Oddity(annotations[0][1], f"the only annotation of its surgery: {other} are not labelled"))

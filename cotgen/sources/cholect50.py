@@ -312,7 +312,8 @@ def _vector(vector: Any, file: str, key: str, counts: Counter[str]) -> _Vector:
             f"second {key} names the triplet {triplet} and the phase {phase}; 0-99 and 0-6 exist", file=file
         )
     if triplet == -1:
-        counts["an instrument without a triplet, left out"] += instrument != -1
+        if instrument != -1:
+            counts["an instrument without a triplet, left out"] += 1
         return -1, [], int(phase)
     names = [
         _number(kind, id)

@@ -22,7 +22,15 @@ _NAMED = re.compile(r"([A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 
 
 class SourceNotFound(CotgenError):  # noqa: N818
-    """A source is nowhere that was looked; the message says where that was and what to do."""
+    """A source is nowhere that was looked; the message says where that was and what to do.
+
+    Attributes:
+        named: whether a folder that the user named is not what they said, so that it may not be passed over.
+    """
+
+    def __init__(self, message: str, named: bool = False) -> None:
+        self.named = named
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +61,45 @@ def find_root(source: Source, roots: Sequence[str], cwd: Path, env: Mapping[str,
         looked.append(f"  {candidate.folder} ({candidate.origin}): {source.missing(candidate.folder)}")
         if candidate.explicit:
             raise SourceNotFound(
-                _message(source, looked, f"{candidate.origin} is not {source.describe().terms.title}.")
+                _message(source, looked, f"{candidate.origin} is not {source.describe().terms.title}."), named=True
             )
     raise SourceNotFound(_message(source, looked, f"{source.describe().terms.title} was not found."))
+
+
+def find_all(roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[Scan]:
+    """All sources that are found below the roots, in the order of the registry.
+
+    Args:
+        roots: values of `--root`: `NAME=DIR` or `DIR`.
+        cwd: the folder that relative paths and `./data` start from.
+        env: the environment, for `COTGEN_DATA`.
+
+    Raises:
+        SourceNotFound: none is found, or a folder that was named is not there or not that source.
+        CotgenError: as `find_root`.
+    """
+    found = []
+    for item in SOURCES.values():
+        try:
+            found.append(find_root(item, roots, cwd, env))
+        except SourceNotFound as problem:
+            if problem.named:
+                raise
+    if not found:
+        raise SourceNotFound(
+            f"No data set was found below {', '.join(_places(roots, cwd, env))}; known are: {', '.join(SOURCES)}. Say "
+            f"where they lie: --root DIR or --root NAME=DIR, or {ENVIRONMENT}=DIR. What is read of each: cotgen sources "
+            "NAME. To try cotgen without any: `cotgen demo DIR`."
+        )
+    return found
+
+
+def _places(roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[str]:
+    return [
+        *(str(_path(_split(root, cwd)[1], cwd)) for root in roots),
+        *filter(None, [env.get(ENVIRONMENT)]),
+        "./data",
+    ]
 
 
 def _candidates(name: str, roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[_Candidate]:
@@ -106,8 +150,11 @@ def _is_folder(path: Path) -> bool:
 
 def _path(folder: str, cwd: Path) -> Path:
     try:
+        folder.encode()  # a name of other bytes fits into no record and no message
         if "\0" not in folder:
             return cwd / Path(folder).expanduser()
+    except UnicodeEncodeError:
+        raise CotgenError(f"{folder!a} is not UTF-8; rename the folder, or link to it with `ln -s`") from None
     except RuntimeError:  # ~NAME of somebody unknown
         pass
     raise CotgenError(f"{folder!r} names no folder; write its path in full")

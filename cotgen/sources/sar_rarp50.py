@@ -32,17 +32,22 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import is_file, is_folder, names_in, read_integers
+from cotgen.sources.files import folders_called, is_file, is_folder, names_in, read_integers
 from cotgen.sources.masks import area_of, box_of, gap_of, pieces_of, read_labels
 
 SECOND, ACTION_STEP = 60, 6
-#: A class gets a box only where its largest piece is this share of the picture and of itself.
-LEAST_AREA, MOST_OF_CLASS = 0.0005, 0.97
+#: A class gets a box only where it is one piece of at least this share of the picture.
+LEAST_AREA = 0.0005
 #: How deep below the root operations are looked for: root/train1/video_01.
 DEPTH = 3
 
 _FOLDER = re.compile(r"video_([0-9]{1,3})(?:_([0-9]{1,2}))?", re.IGNORECASE)
-_PNG = re.compile(r"([0-9]{9})\.(?:png|jpe?g)", re.IGNORECASE)
+_ZIP = re.compile(r"video_([0-9]{1,3})(?:_([0-9]{1,2}))?\.zip", re.IGNORECASE)
+#: Masks are PNG alone: JPEG invents classes at the borders of others.
+_MASK = re.compile(r"([0-9]{9})\.png", re.IGNORECASE)
+_PICTURE = re.compile(r"([0-9]{9})\.(?:png|jpe?g)", re.IGNORECASE)
+#: Names that end like this are files: no folder is looked for behind them.
+_ENDING = re.compile(r".*\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 _VIDEO = re.compile(r"video_left\.(?:avi|mp4|mkv)", re.IGNORECASE)
 _ACTIONS = "action_discrete.txt"
 
@@ -94,13 +99,10 @@ class SarRarp50:
         incomplete: list[tuple[str, str]] = []
         oddities: list[Oddity] = []
         recognised = False
+        folders, zips = _operations(root)
         known: dict[str, str] = {}
-        for folder, number, part in _operations(root):
-            surgery = f"{self.name}/{number}" + (f"_{part}" if part else "")
-            names = names_in(root, folder)
-            masks = tuple(_numbered(root, f"{folder}/segmentation"))
-            actions = next((name for name in names if name.lower() == _ACTIONS), "")
-            recognised |= bool(masks or actions)
+        for number, part, folder in folders:
+            surgery = _name(number, part)
             if surgery in known:
                 incomplete.append(
                     (surgery, f"{known[surgery]} and {folder} are both of this surgery; keep one of them")
@@ -108,9 +110,15 @@ class SarRarp50:
                 surgeries = [files for files in surgeries if files.surgery != surgery]
                 continue
             known[surgery] = folder
+            names = names_in(root, folder)
+            actions = next((name for name in names if name.lower() == _ACTIONS), "")
             video = next((f"{folder}/{name}" for name in names if _VIDEO.fullmatch(name)), "")
-            images = () if video else tuple(_numbered(root, f"{folder}/rgb"))
-            if not (masks or actions):
+            masks, twice = _numbered(root, folder, "segmentation", _MASK)
+            images, twice_there = ((), "") if video else _numbered(root, folder, "rgb", _PICTURE)
+            recognised |= bool(masks or actions)
+            if twice or twice_there:
+                incomplete.append((surgery, twice or twice_there))
+            elif not (masks or actions):
                 incomplete.append((surgery, f"{folder} has no {_ACTIONS} and no segmentation/"))
             elif not (video or images):
                 incomplete.append((surgery, f"{folder} has no video_left.avi and nothing in rgb/"))
@@ -123,16 +131,20 @@ class SarRarp50:
                 surgeries.append(SurgeryFiles(surgery, tuple(roles), video, images))
         if not recognised:
             return None
+        for number, part, file in zips:
+            if _name(number, part) not in known:
+                incomplete.append(
+                    (_name(number, part), f"{file} is not unpacked; unpack it into a folder of its name")
+                )
         return Scan(self.name, root, tuple(surgeries), tuple(incomplete), tuple(oddities))
 
     def missing(self, root: Path) -> str:
         """Why `scan` did not recognise `root`."""
         if not is_folder(root):
             return "is not there" if not root.exists() else "is a file, not a folder"
-        names = names_in(root)
-        if any(name.lower().endswith(".zip") and _FOLDER.fullmatch(name[:-4]) for name in names):
-            return "it holds zip files of the videos; unpack each of them into a folder of its name"
-        shown = [ascii(name)[1:-1] for name in names[:6]]
+        if zips := [file for _, _, file in _operations(root)[1]]:
+            return f"it holds {', '.join(zips[:3])}; unpack each zip of the {len(zips)} into a folder of its name"
+        shown = [ascii(name)[1:-1] for name in names_in(root)[:6]]
         return f"no video_01/{_ACTIONS} and no video_01/segmentation/ in it; it holds {', '.join(shown) or 'nothing'}"
 
     def facts(self, root: Path, files: SurgeryFiles, step: int = SECOND) -> SurgeryFacts:
@@ -147,8 +159,12 @@ class SarRarp50:
         facts: list[tuple[Any, ...]] = []
         labelled: list[tuple[int, str]] = []
         measured: list[tuple[Any, ...]] = []
+        oddities = []
         if "actions" in roles:
-            for index, id in _actions(root, roles["actions"]):
+            rows = list(_actions(root, roles["actions"]))
+            if lost := (rows[-1][0] - rows[0][0]) // ACTION_STEP + 1 - len(rows):
+                oddities.append(Oddity(roles["actions"], "rows are left out: these instants have no action", lost))
+            for index, id in rows:
                 if index % step == 0:
                     facts.append((index, f"{self.name}.action.0", "action", [id], [], 1.0, self.name))
                     labelled.append((index, f"{self.name}.action"))
@@ -164,7 +180,7 @@ class SarRarp50:
             files.surgery,
             table.drop("order"),
             pl.DataFrame(sorted(labelled), schema=LABELLED_SCHEMA, orient="row"),
-            (),
+            tuple(oddities),
             pl.DataFrame(
                 sorted(measured, key=lambda row: (row[0], row[1], row[3])), schema=MEASURED_SCHEMA, orient="row"
             ),
@@ -181,9 +197,13 @@ class SarRarp50:
         return Footage(self.name, root, files.video, () if files.video else files.images, "60/1")
 
 
-def _operations(root: Path) -> Iterator[tuple[str, int, int]]:
-    """(folder, number, part or 0), by number and part."""
-    found = []
+def _name(number: int, part: int) -> str:
+    return f"sar_rarp50/{number}" + (f"_{part}" if part else "")
+
+
+def _operations(root: Path) -> tuple[list[tuple[int, int, str]], list[tuple[int, int, str]]]:
+    """Number, part or 0, and path of the folders of operations, and of the zips of operations, sorted."""
+    folders, zips = [], []
     left = [("", 0)]
     while left:
         under, depth = left.pop(0)
@@ -195,20 +215,29 @@ def _operations(root: Path) -> Iterator[tuple[str, int, int]]:
             continue
         for name in names:
             path = f"{under}/{name}" if under else name
-            if not is_folder(root / path):
-                continue
             if match := _FOLDER.fullmatch(name):
-                found.append((path, int(match[1]), int(match[2] or 0)))
-            elif depth < DEPTH:
+                if is_folder(root / path):
+                    folders.append((int(match[1]), int(match[2] or 0), path))
+            elif match := _ZIP.fullmatch(name):
+                if is_file(root / path):
+                    zips.append((int(match[1]), int(match[2] or 0), path))
+            elif depth < DEPTH and not _ENDING.fullmatch(name) and is_folder(root / path):
                 left.append((path, depth + 1))
-    return iter(sorted(found, key=lambda item: (item[1], item[2], item[0])))
+    return sorted(folders), sorted(zips)
 
 
-def _numbered(root: Path, folder: str) -> Iterator[tuple[int, str]]:
-    """(frame, file) of the pictures of a folder, ascending."""
-    for name in names_in(root, folder):
-        if (match := _PNG.fullmatch(name)) and is_file(root / folder / name):
-            yield int(match[1]), f"{folder}/{name}"
+def _numbered(
+    root: Path, under: str, called: str, pattern: re.Pattern[str]
+) -> tuple[tuple[tuple[int, str], ...], str]:
+    """(frame, file) of the pictures in the folder of that name, ascending, or what is wrong."""
+    found: dict[int, str] = {}
+    for folder in folders_called(root, called, under=under):
+        for name in names_in(root, folder):
+            if (match := pattern.fullmatch(name)) and is_file(root / folder / name):
+                if int(match[1]) in found:
+                    return (), f"{found[int(match[1])]} and {folder}/{name} are both of one frame; keep one of them"
+                found[int(match[1])] = f"{folder}/{name}"
+    return tuple(sorted(found.items())), ""
 
 
 def _actions(root: Path, file: str) -> Iterator[tuple[int, str]]:
@@ -239,9 +268,8 @@ def _outlines(root: Path, file: str, index: int) -> tuple[list[tuple[Any, ...]],
     for n, value in enumerate(present):
         mask = labels == value
         id = f"sar_rarp50.object.{n}"
-        largest = pieces_of(mask)[0]
-        whole = largest >= MOST_OF_CLASS * np.count_nonzero(mask) and largest >= LEAST_AREA * mask.size
-        box = box_of(mask) if whole else []
+        sizes = pieces_of(mask)
+        box = box_of(mask) if len(sizes) == 1 and sizes[0] >= LEAST_AREA * mask.size else []
         facts.append((index, id, "object", [ids[str(value)]], box, 1.0, "sar_rarp50"))
         measured.append((index, "area", area_of(mask), [id]))
         masks[id] = mask

@@ -535,7 +535,9 @@ def first_mapping(root: Path) -> str:
         raise CotgenError(f"{root} holds no CSV or Parquet file; put your labels there")
     file = files[0]
     status = file.stat()
-    table = _read_table(file, file.name, (), status.st_mtime_ns, status.st_size)
+    _read_table(
+        file, file.name, (), status.st_mtime_ns, status.st_size
+    )  # says what is wrong with a file, with its line
     whole = _whole(file)
     surgery = _first(whole.columns, ("surgery", "case", "video", "patient", "id")) or whole.columns[0]
     time = _first(whole.columns, ("second", "time", "frame", "index")) or whole.columns[min(1, len(whole.columns) - 1)]
@@ -553,11 +555,24 @@ def first_mapping(root: Path) -> str:
     for name in whole.columns:
         if name not in (surgery, time):
             lines += _suggest(name, whole[name].drop_nulls().unique().sort().to_list())
-    assert len(table) == len(whole)
     return "\n".join(lines) + "\n"
 
 
 def _whole(file: Path) -> pl.DataFrame:
+    """All columns as text.
+
+    Raises:
+        SourceError: it is no readable table.
+    """
+    try:
+        return _columns(file)
+    except UnicodeDecodeError:
+        raise SourceError("is not UTF-8; save it so", file=file.name) from None
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        raise SourceError(f"cannot be read as a table ({str(problem).splitlines()[0]})", file=file.name) from None
+
+
+def _columns(file: Path) -> pl.DataFrame:
     if file.suffix.lower() == ".parquet":
         return pl.read_parquet(file).select(pl.all().cast(pl.String))
     text = file.read_bytes().decode("utf-8-sig")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 
@@ -11,28 +12,47 @@ from pydantic import BaseModel, ConfigDict
 
 from cotgen.errors import CotgenError
 
+_RANGE = re.compile(r"([a-z]*)([0-9]+)-([0-9]+)")
+_NAME = re.compile(r"([a-z]*)([0-9]*)")
+
 
 class Family(BaseModel):
     """Sources that share one number space.
 
     Attributes:
-        sources: the sources whose numbers are those of the family.
+        sources: the sources whose numbers are those of the family, and the surgeries that each labels.
         aligned: the sources whose labels share the family's clock, so that their facts can be joined.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sources: tuple[str, ...]
+    sources: dict[str, tuple[int | str, ...]]
     aligned: tuple[str, ...]
 
 
 class _Set(BaseModel):
-    """Numbers of one source that are, in an order nobody published, these operations."""
+    """Numbers of one family that are, in an order nobody published, these operations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    numbers: tuple[int, ...]
+    numbers: tuple[int | str, ...]
     operations: tuple[str, ...]
+
+
+class Untraced(BaseModel):
+    """A source that shares operations with a family, nobody published which.
+
+    Attributes:
+        of: the family.
+        operations: its operations that are known to be among them; others may be.
+        what: what of the source is from there, for a sentence.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str
+    operations: tuple[int | str, ...]
+    what: str
 
 
 class _Table(BaseModel):
@@ -40,8 +60,9 @@ class _Table(BaseModel):
 
     families: dict[str, Family]
     mapped: dict[str, dict[int, str]]
-    parts: tuple[str, ...] = ()
-    sets: dict[str, tuple[_Set, ...]] = {}
+    parts: tuple[str, ...]
+    sets: dict[str, tuple[_Set, ...]]
+    untraced: dict[str, Untraced]
 
 
 @cache
@@ -50,13 +71,32 @@ def _table() -> _Table:
     return _Table.model_validate(yaml.safe_load(text))
 
 
+def numbers(items: Sequence[int | str]) -> list[int | str]:
+    """`[7, "1-3", "bbp08-10", "test1"]` -> `[7, 1, 2, 3, "bbp08", "bbp09", "bbp10", "test1"]`."""
+    found: list[int | str] = []
+    for item in items:
+        match = _RANGE.fullmatch(str(item))
+        if match is None:
+            found.append(item)
+        elif match[1]:
+            found.extend(f"{match[1]}{n:0{len(match[2])}d}" for n in range(int(match[2]), int(match[3]) + 1))
+        else:
+            found.extend(range(int(match[2]), int(match[3]) + 1))
+    return found
+
+
 def family_of(source: str) -> str:
-    """`cholect50` -> `cholec80`. Raises CotgenError for a source that the table does not hold."""
+    """`cholect50` -> `cholec80`. Raises CotgenError for a source whose numbers the table does not hold."""
     for name, family in _table().families.items():
         if source in family.sources:
             return name
-    known = sorted(source for family in _table().families.values() for source in family.sources)
-    raise CotgenError(f"no surgery numbers are known for the source '{source}'; known are {', '.join(known)}")
+    if (entry := _table().untraced.get(source)) is not None:
+        raise CotgenError(
+            f"'{source}' can be in no split: {entry.what} are from {entry.of}, and nobody published which is which"
+        )
+    raise CotgenError(
+        f"no surgery numbers are known for the source '{source}'; known are {', '.join(known_sources())}"
+    )
 
 
 def surgery_id(source: str, number: int | str) -> str:
@@ -70,10 +110,11 @@ def surgery_id(source: str, number: int | str) -> str:
 def canonical(surgery: str) -> str:
     """The operation that a clock belongs to: the unit of splits and of withdrawn consent.
 
-    `cholec80/01` is `cholec80/1`; `endoscapes/2` is `cholec80/68`, since the two data sets show one operation;
-    `sar_rarp50/7_1` is a part of `sar_rarp50/7`.
+    `cholec80/01` is `cholec80/1`, and so is `cholect50/1`; `endoscapes/2` is `cholec80/68`, since the two data sets show
+    one operation; `sar_rarp50/7_1` is a part of `sar_rarp50/7`; names are in lower case.
     """
-    family, _, number = surgery.partition("/")
+    source, _, number = surgery.lower().partition("/")
+    family = _families().get(source, source)
     if family in _table().parts:
         number = number.partition("_")[0]
     if not (number.isascii() and number.isdecimal()):
@@ -89,22 +130,32 @@ def clock_of(surgery: str) -> str:
     return f"{family}/{int(number)}" if number.isascii() and number.isdecimal() else f"{family}/{number}"
 
 
-def candidates(source: str, number: int) -> tuple[str, ...]:
-    """The operations that a number may be: one, or several where only sets are known to be the same."""
-    for entry in _table().sets.get(source, ()):
-        if number in entry.numbers:
+def candidates(surgery: str) -> tuple[str, ...]:
+    """The operations that a surgery may be: one, or several where only sets are known to be the same.
+
+    `m2cai16_tool/11` is one of Cholec80's 61, 62, 64, 65 and 66.
+    """
+    name = canonical(surgery)
+    family, _, number = name.partition("/")
+    for entry in _table().sets.get(family, ()):
+        if number in map(str, numbers(entry.numbers)):
             return entry.operations
-    return (surgery_id(source, number),)
+    return (name,)
 
 
 def known_sources() -> tuple[str, ...]:
-    """All sources of the table, by family."""
+    """All sources whose surgeries have known numbers, by family."""
     return tuple(source for family in _table().families.values() for source in family.sources)
 
 
-def mapped() -> dict[str, dict[int, str]]:
-    """Source -> its number -> the operation of another family that it is."""
-    return {source: dict(rows) for source, rows in _table().mapped.items()}
+def members(source: str) -> list[int | str]:
+    """The numbers or names of the surgeries that a source labels. Raises CotgenError for an unknown source."""
+    return numbers(_table().families[family_of(source)].sources[source])
+
+
+def untraced() -> dict[str, Untraced]:
+    """The sources that are known to share operations with others, nobody published which."""
+    return dict(_table().untraced)
 
 
 def aligned(sources: Iterable[str]) -> bool:
@@ -113,9 +164,19 @@ def aligned(sources: Iterable[str]) -> bool:
     return len(names) <= 1 or any(names <= set(family.aligned) for family in _table().families.values())
 
 
-def order_of(surgery: str) -> tuple[str, int, str]:
-    """Sort key: by family, then by number as a number (`cholec80/92` before `cholec80/103`)."""
-    family, _, number = surgery.partition("/")
-    digits = "".join(c if c.isdecimal() and c.isascii() else " " for c in number).split()
-    plain = number.isascii() and number.isdecimal()
-    return (family, int(number) if plain else int(digits[0]) if digits else -1, "" if plain else number)
+def order_of(surgery: str) -> tuple[str, str, int, str]:
+    """Sort key: by family, then by the letters of the name, then by its number as a number.
+
+    `cholec80/92`, `cholec80/103`; `endovis18/16`, `endovis18/test1`; `multibypass140/bbp70`, `multibypass140/sbp01`;
+    `sar_rarp50/7`, `sar_rarp50/7_1`, `sar_rarp50/8`.
+    """
+    family, _, name = surgery.partition("/")
+    match = _NAME.match(name)
+    assert match is not None  # it matches any text, if only its empty beginning
+    return family, match[1], int(match[2] or -1), name
+
+
+@cache
+def _families() -> dict[str, str]:
+    """Source -> its family."""
+    return {source: name for name, family in _table().families.items() for source in family.sources}

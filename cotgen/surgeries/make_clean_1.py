@@ -1,8 +1,9 @@
 """Writes `clean-1.yaml`: `python -m cotgen.surgeries.make_clean_1`.
 
 Each surgery gets its split from the first published split that has it: CholecT50's RDV, then Endoscapes' official one,
-then Cholec80's 40/8/32. A surgery has one split whatever sources a build names, so what one source tests on, no other
-one trains on. A released table is never changed: a new source or a correction is a `clean/2`.
+then Cholec80's 40/8/32; the other sources share no surgery, and each follows its own. A surgery has one split whatever
+sources a build names, so what one source tests on, no other one trains on. A released table is never changed: a new
+source or a correction is a `clean/2`.
 """
 
 from __future__ import annotations

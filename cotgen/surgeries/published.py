@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cotgen.records import SPLITS, Split
-from cotgen.surgeries.identity import surgery_id
+from cotgen.surgeries.identity import numbers, surgery_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,6 @@ class PublishedSplit:
     name: str
     aliases: tuple[str, ...]
     table: Mapping[str, Split]
-
-
-def numbers(items: Sequence[int | str]) -> list[int | str]:
-    """`[7, "1-3", "bbp04"]` -> `[7, 1, 2, 3, "bbp04"]`."""
-    found: list[int | str] = []
-    for item in items:
-        first, _, last = str(item).partition("-")
-        if first.isdecimal():
-            found.extend(range(int(first), int(last or first) + 1))
-        else:
-            found.append(str(item))
-    return found
 
 
 @cache

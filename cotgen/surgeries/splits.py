@@ -12,7 +12,7 @@ import yaml
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.records import SPLITS, Split
-from cotgen.surgeries.identity import candidates, canonical, known_sources, order_of, surgery_id
+from cotgen.surgeries.identity import candidates, canonical, order_of, surgery_id
 from cotgen.surgeries.published import published_split, published_splits
 
 CLEAN_1 = "clean/1"
@@ -50,18 +50,21 @@ class SplitPlan:
     def of(self, surgery: str) -> Split | None:
         """The split of `cholec80/73`, or None where no table holds it, or a number may be operations of two splits.
 
+        One's own surgeries, `table/...`, are in no table: they get theirs by name, unless their folder names one.
+
         Raises:
             CotgenError: the tables put it into two splits.
         """
-        self.check([surgery])
-        name = canonical(surgery)
-        family, _, number = name.partition("/")
-        if family == "table":
-            return _of_table(name)
-        if number.isdecimal() and family in known_sources():
-            found = {self._listed(candidate) for candidate in candidates(family, int(number))}
-            return found.pop() if len(found) == 1 else None
-        return self._listed(name)
+        names = candidates(surgery)
+        self.check(names)
+        if not self.decides(surgery):
+            return _of_table(names[0])
+        found = {self._listed(name) for name in names}
+        return found.pop() if len(found) == 1 else None
+
+    def decides(self, surgery: str) -> bool:
+        """Whether the tables alone give the split: not of one's own surgeries, whose folder may name another."""
+        return not canonical(surgery).startswith("table/")
 
     def _listed(self, name: str) -> Split | None:
         return next((table[name] for table in self.tables.values() if name in table), None)

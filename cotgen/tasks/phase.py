@@ -103,7 +103,7 @@ def _told(text: str, procedure: str) -> str:
 
 
 def _truth(scene: Scene) -> tuple[str, ...] | None:
-    if not scene.has_field:
+    if not scene.has_field or "phase" in scene.disputed:
         return None
     phases = scene.terms("phase")
     return phases if len(phases) == 1 and phases[0] in {item.id for item in offered(scene, "phase")} else None

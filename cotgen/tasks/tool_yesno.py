@@ -71,7 +71,12 @@ class ToolYesNo:
             id = PREFIX + item.id
             for _, frames in sorted(by_phase.items()):
                 there = [(key, position) for key, position, kinds in frames if item.id in kinds]
-                absent = [(key, position) for key, position, kinds in frames if item.id not in kinds]
+                # An instrument that acts by another source may be there, hidden or with less than half of its tip.
+                absent = [
+                    (key, position)
+                    for key, position, kinds in frames
+                    if item.id not in kinds and item.id not in _named_by_acts(scenes[position])
+                ]
                 couples = zip(in_hash_order(seed, there, id), in_hash_order(seed, absent, id), strict=False)
                 for yes, no in couples:
                     wording = rendezvous(seed, WORDINGS, scenes[yes].key, id)
@@ -101,6 +106,12 @@ class ToolYesNo:
     def score(self, reply: str, question: Question) -> float:
         """1.0 if right, else 0.0."""
         return float(self.parse(reply, question) == question.truth)
+
+
+def _named_by_acts(scene: Scene) -> set[str]:
+    """The instruments that act, and the bag where something is done to it."""
+    named = {term for fact in scene.of_kind("triplet") for term in fact.terms}
+    return named | ({"instrument.specimen_bag"} if "anatomy.specimen_bag" in named else set())
 
 
 def _fill(wording: str, item: Term) -> str:

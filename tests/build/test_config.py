@@ -36,6 +36,8 @@ def test_an_unknown_key_is_named_with_the_near_ones(tmp_path: Path) -> None:
     [
         ({"fps": "fast"}, r"--fps: 'fast' is no rate; give frames a second as 1, 0\.2 or 1/5"),
         ({"fps": "0"}, "--fps: '0' is no rate"),
+        ({"fps": "1e999999999"}, "--fps: '1e999999999' is no rate"),
+        ({"fps": "1/9999999999"}, "--fps: '1/9999999999' is no rate"),
         ({"sample": "changes"}, "--sample: 'changes' is no way to choose frames; give all or changes:SECONDS"),
         ({"surgeries": "5-1"}, "--surgeries: '5-1' names no surgery; write 73, 1-5 or cholec80/73"),
         ({"frames": "png"}, "--frames 'png': input should be 'embed', 'reference' or 'none'"),
@@ -80,6 +82,12 @@ def test_the_work_folder_is_the_option_then_the_environment_then_beside_out(tmp_
     assert plain.folders({"COTGEN_WORK": str(tmp_path / "shared")})[1] == tmp_path / "shared"
     named = BuildConfig(source="cholec80", out=out, work=tmp_path / "mine")
     assert named.folders({"COTGEN_WORK": "/elsewhere"})[1] == tmp_path / "mine"
+    with pytest.raises(CotgenError, match="is in the work folder"):
+        BuildConfig(source="cholec80", out=out, work=tmp_path).folders({})
+    with pytest.raises(CotgenError, match=r"--out: '.*x\\udcff' is not UTF-8"):
+        BuildConfig(source="cholec80", out=tmp_path / "x\udcff").folders({})
+    with pytest.raises(CotgenError, match=r"--work: .* is not UTF-8"):
+        BuildConfig(source="cholec80", out=out).folders({"COTGEN_WORK": "/x\udcff"})
     with pytest.raises(CotgenError, match="holds what can be published and nothing else"):
         BuildConfig(source="cholec80", out=out, work=out / "work").folders({})
     with pytest.raises(CotgenError, match="--out DIR"):
@@ -97,6 +105,25 @@ def test_the_manifest_gets_no_path_and_nothing_that_changes_no_byte(tmp_path: Pa
     # Who withdrew consent is nobody's business: only that the same ones are left out.
     assert "cholec80/1" not in str(here["exclude"])
     assert here != effective(seed=1)
+
+
+def test_several_sources_are_one_configuration_in_any_order_and_form() -> None:
+    plain = {"tasks": [], "split": "clean/1", "excluded": [], "priors": "auto"}
+    found = [
+        load_config(None, {"source": source})
+        for source in (["cholec80", "cholect50"], "cholect50, cholec80", "cholec80")
+    ]
+    assert [config.source for config in found[:2]] == [("cholec80", "cholect50"), ("cholect50", "cholec80")]
+    one, two, alone = (config.effective(**plain) for config in found)  # type: ignore[arg-type]
+    assert one == two != alone
+    assert alone["source"] == "cholec80"
+    # Whose pictures are stored is a choice only where there are several.
+    named = [load_config(None, {"source": config.source, "pixels": "cholect50"}) for config in found]
+    assert [config.effective(**plain) == before for config, before in zip(named, (one, two, alone), strict=True)] == [  # type: ignore[arg-type]
+        False,
+        False,
+        True,
+    ]
 
 
 def test_the_same_surgeries_in_another_order_are_the_same_configuration() -> None:

@@ -5,19 +5,22 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cotgen
 from cotgen.build.config import load_config
-from cotgen.build.files import hold
+from cotgen.build.files import Seen, hold
 from cotgen.build.plan import Exclusion
 from cotgen.build.report import Outcome, Reporter
-from cotgen.build.run import count, estimate
+from cotgen.build.run import _Build, count, estimate
+from cotgen.build.units import FactsUnit, FramesUnit, run_unit
 from cotgen.errors import CotgenError
 from cotgen.shards.verify import verify
+from cotgen.sources import source
 from cotgen.surgeries.priors import Priors
 
 Run = Callable[..., Outcome]
@@ -78,8 +81,19 @@ def test_a_folder_that_cotgen_did_not_make_is_never_touched(demo: Path, tmp_path
     assert [path.name for path in out.iterdir()] == ["chapter1.tex"]
 
 
+def stopped_while_packing(monkeypatch: pytest.MonkeyPatch, go: Callable[[], object]) -> None:
+    """All shards are written, and the process ends before the manifest is."""
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(CotgenError, match="is not complete"):
+        patch.setattr("cotgen.shards.manifest.seal", stop)
+        go()
+
+
 def test_a_build_of_another_configuration_is_replaced_only_on_purpose(
-    demo: Path, tmp_path: Path, cheap: Run, sums_of: Sums
+    demo: Path, tmp_path: Path, cheap: Run, sums_of: Sums, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     cheap(demo, out)
@@ -90,12 +104,102 @@ def test_a_build_of_another_configuration_is_replaced_only_on_purpose(
     assert cheap(demo, out, seed=1, replace=True).manifest is not None
     assert verify(out).ok
     assert sums_of(out) != before
-    # What replaced it is its owner now, also where the first packing of it was not finished.
-    (out / "manifest.json").unlink()
-    assert cheap(demo, out, seed=1).exit_code == 0
-    (out / "manifest.json").unlink()
-    with pytest.raises(CotgenError, match="another configuration"):
-        cheap(demo, out, seed=2)
+    # What replaces it is its owner at once, also where the first packing of it is not finished.
+    stopped_while_packing(monkeypatch, lambda: cheap(demo, out, seed=2, replace=True))
+    with pytest.raises(CotgenError, match=r"another configuration \(seed: 2 there, 1 now\)"):
+        cheap(demo, out, seed=1)
+    assert cheap(demo, out, seed=2).exit_code == 0
+    assert verify(out).ok
+
+
+def test_a_folder_that_was_put_in_place_of_an_unfinished_output_is_not_touched(
+    demo: Path, tmp_path: Path, cheap: Run, sums_of: Sums, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path is the same and the work folder remembers it; what lies there is somebody else's."""
+    out = tmp_path / "out"
+    stopped_while_packing(monkeypatch, lambda: cheap(demo, out))
+    moved = out.rename(tmp_path / "moved")
+    shutil.copytree(moved / "data", out / "data")
+    before = sums_of(out)
+    with pytest.raises(CotgenError, match="holds files that this build did not write"):
+        cheap(demo, out)
+    assert sums_of(out) == before
+    shutil.rmtree(out)
+    # An empty folder is free; shards that were finished elsewhere are not taken for its own.
+    out.mkdir()
+    outcome = cheap(demo, out)
+    assert outcome.manifest is not None
+    assert outcome.executed["pack"] == len(outcome.manifest.shards)
+    assert verify(out).ok
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == []
+
+
+def test_an_output_in_the_work_folder_is_refused(demo: Path, tmp_path: Path, run: Run) -> None:
+    with pytest.raises(CotgenError, match="is in the work folder"):
+        run(demo, tmp_path / "work" / "out", work=tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def replaced(demo: Path, tmp_path: Path, name: str) -> tuple[Path, Callable[[], None]]:
+    """A copy of the demo, and what puts another file of the same size and date in the place of one of it."""
+    root = tmp_path / "data"
+    shutil.copytree(demo, root)
+    path = root / "cholec80" / name
+
+    def swap() -> None:
+        before = path.stat()
+        other = bytearray(path.read_bytes())
+        other[-2] ^= 1
+        path.write_bytes(bytes(other))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return root, swap
+
+
+@pytest.mark.parametrize("name", ["videos/video73.mp4", "tool_annotations/video73-tool.txt"])
+def test_a_file_that_is_replaced_during_a_build_is_noticed(
+    demo: Path, tmp_path: Path, run: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, swap = replaced(demo, tmp_path, name)
+    check = _Build.check_unchanged
+
+    def swap_then_check(self: _Build, jobs: Sequence[Any]) -> None:
+        # All surgeries are finished and nothing is packed; the file changes and gets its old date back.
+        swap()
+        check(self, jobs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Build, "check_unchanged", swap_then_check)
+        with pytest.raises(CotgenError, match=rf"{name} changed while the build ran, so nothing was packed"):
+            run(root, tmp_path / "out", work=tmp_path / "work", frames="reference")
+    assert not (tmp_path / "out").exists()
+    # The command again reads the new file, and no other.
+    again = run(root, tmp_path / "out", work=tmp_path / "work", frames="reference")
+    step = "frames" if name.endswith("mp4") else "facts"
+    assert again.executed[step] == 1
+    assert again.reused[step] >= 1
+
+
+@pytest.mark.parametrize("name", ["videos/video73.mp4", "tool_annotations/video73-tool.txt"])
+def test_what_was_read_of_a_replaced_file_is_never_kept_under_the_name_of_the_first(
+    demo: Path, tmp_path: Path, name: str
+) -> None:
+    root, swap = replaced(demo, tmp_path, name)
+    scan = source("cholec80").scan(root / "cholec80")
+    assert scan is not None
+    files = next(files for files in scan.surgeries if files.surgery == "cholec80/73")
+    seen = (Seen.now([scan.root / name]),)
+    swap()
+    out, part = tmp_path / "result", tmp_path / "part"
+    unit: FramesUnit | FactsUnit
+    if name.endswith("mp4"):
+        footage = source("cholec80").frames(scan.root, files)
+        unit = FramesUnit("cholec80/73", footage, (0,), "reference", 90, 0, out, part, seen)
+    else:
+        unit = FactsUnit("cholec80", scan.root, files, 25, out, part, seen)
+    with pytest.raises(CotgenError, match=rf"{name} changed while it was read"):
+        run_unit(unit)
+    assert not out.exists() and not part.exists()
 
 
 def test_two_builds_of_one_folder_at_once_are_refused(demo: Path, tmp_path: Path, cheap: Run) -> None:

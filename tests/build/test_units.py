@@ -72,6 +72,10 @@ def test_frames_depend_on_pixels_choice_and_encoder(monkeypatch: pytest.MonkeyPa
     assert one == frames(footage=Footage("cholec80", Path("/elsewhere"), "v.mp4"))
     for change in ({"content": "w"}, {"wanted": [0]}, {"mode": "reference"}, {"quality": 80}, {"max_side": 100}):
         assert frames(**change) != one, change
+    assert frames(footage=Footage("cholec80", Path("/data"), "v.mp4", crop=(0, 0, 8, 8))) != one
+    # The same two pictures may stand for other instants, where one of those that are wanted is missing.
+    shown = [Footage("x", Path("/data"), images=((0, "a.png"), (index, "b.png"))) for index in (25, 50)]
+    assert len({frames(footage=footage, wanted=[0, 25, 50]) for footage in shown}) == 2
     monkeypatch.setattr("cotgen.frames.encode.encoder_version", lambda: "another")
     assert frames() != one
     assert frames(mode="none") == frames(mode="none", quality=80)
@@ -95,6 +99,7 @@ def test_chains_depend_on_facts_frames_priors_options_and_templates(monkeypatch:
         {"split": "test"},
         {"seed": 1},
         {"procedure": "other"},
+        {"native": (("cholect50", (854, 480)),)},
     ):
         assert chains(**change) != one, change
     monkeypatch.setattr("cotgen.chains.write.templates_sha256", lambda: "another")

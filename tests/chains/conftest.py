@@ -7,9 +7,11 @@ import pytest
 
 from cotgen.draws import draw
 from cotgen.ontology import term, vocabulary
-from cotgen.records import Fact, Measured, Scene, sample_key
+from cotgen.records import Context, Fact, Measured, Scene, disputes, sample_key
+from cotgen.records.scene import PROCEDURES
 from cotgen.sources.base import FACTS_SCHEMA, LABELLED_SCHEMA, SurgeryFacts
-from cotgen.surgeries.priors import Priors, count_priors
+from cotgen.surgeries.join import PRECEDENCE
+from cotgen.surgeries.priors import PHASE_BY_STEP, PHASE_BY_TRIPLET, Priors, count_priors
 
 #: phase -> (instruments, weight): the most frequent sets of each phase, roughly as in the public files.
 SETS: dict[str, list[tuple[str, int]]] = {
@@ -85,3 +87,76 @@ def priors(surgeries: list[list[Scene]]) -> Priors:
 @pytest.fixture
 def all_sets() -> Iterator[str]:
     yield from (item.id for item in vocabulary("cholec80", "instrument"))
+
+
+def fact(id: str, *terms: str, box: tuple[int, ...] = (), value: float = 1.0) -> Fact:
+    """A fact by its id, `endoscapes.anatomy.0`."""
+    source, kind, _ = id.split(".")
+    return Fact(id=id, kind=kind, terms=list(terms), box=list(box), value=value, source=source)
+
+
+def gap(value: float, *of: str) -> Measured:
+    """The distance of two outlines in pixels."""
+    return Measured(name="gap", value=value, of=sorted(of))
+
+
+def scene_of(
+    surgery: str,
+    facts: list[Fact],
+    *labelled: str,
+    size: tuple[int, int] = (0, 0),
+    measured: tuple[Measured, ...] = (),
+    context: tuple[Context, ...] = (),
+    index: int = 0,
+) -> Scene:
+    """A frame with these facts; the kinds that the facts are of count as labelled."""
+    names = {f"{item.source}.{item.kind}" for item in facts} | set(labelled)
+    return Scene(
+        key=sample_key(surgery, index),
+        surgery=surgery,
+        index=index,
+        labelled=frozenset(names),
+        facts=tuple(facts),
+        measured=measured,
+        procedure=PROCEDURES[surgery.partition("/")[0]],
+        precedence=PRECEDENCE,
+        size=size,
+        disputed=disputes(facts, names),
+        context=context,
+    )
+
+
+#: Counts over the public files: acts and steps that go with one phase, and one that goes with several.
+ACTS = {
+    "instrument.clipper+verb.clip+anatomy.cystic_duct": {"phase.clipping_and_cutting": [860, 9]},
+    "instrument.hook+verb.dissect+anatomy.cystic_artery": {"phase.calot_triangle_dissection": [576, 8]},
+    "instrument.scissors+verb.cut+anatomy.cystic_duct": {"phase.clipping_and_cutting": [260, 8]},
+    "instrument.scissors+verb.cut+anatomy.cystic_artery": {"phase.clipping_and_cutting": [190, 8]},
+    "instrument.grasper+verb.retract+anatomy.gallbladder": {
+        "phase.calot_triangle_dissection": [5100, 10],
+        "phase.clipping_and_cutting": [900, 10],
+        "phase.gallbladder_dissection": [4300, 10],
+        "phase.preparation": [100, 6],
+    },
+    "instrument.grasper+verb.grasp+anatomy.gallbladder": {
+        "phase.calot_triangle_dissection": [300, 9],
+        "phase.gallbladder_dissection": [500, 9],
+        "phase.gallbladder_packaging": [200, 9],
+    },
+    "instrument.hook+verb.dissect+anatomy.gallbladder": {
+        "phase.calot_triangle_dissection": [1500, 10],
+        "phase.gallbladder_dissection": [4200, 10],
+    },
+}
+STEPS = {
+    "step.gastrojejunal_defect_closing": {"phase.gastrojejunal_anastomosis": [9000, 98]},
+    "step.vertical_stapling": {"phase.gastric_pouch_creation": [5000, 96]},
+    "step.adhesiolysis": {"phase.omentum_division": [680, 60], "phase.preparation": [320, 50]},
+    "step.gastric_tube_placement": {"phase.anastomosis_test": [380, 60], "phase.gastric_pouch_creation": [620, 60]},
+}
+
+
+@pytest.fixture(scope="session")
+def all_priors(priors: Priors) -> Priors:
+    """The statistics of the look-alike surgeries, and those of acts and steps."""
+    return priors.model_copy(update={"tables": priors.tables | {PHASE_BY_TRIPLET: ACTS, PHASE_BY_STEP: STEPS}})

@@ -9,10 +9,11 @@ from cotgen.chains.checks import check_chain
 from cotgen.chains.render import ParsedChain
 from cotgen.chains.write import write_surgery
 from cotgen.draws import draw
-from cotgen.records import Pair, Scene
+from cotgen.records import Fact, Pair, Scene
 from cotgen.surgeries.priors import Priors
 from cotgen.tasks import TASKS
 from cotgen.tasks.base import Question
+from tests.chains.scenes import FRAMES, frames_of
 
 
 def cited_facts_hold(pair: Pair, home: Scene, other: Scene) -> bool:
@@ -69,3 +70,46 @@ def test_ten_thousand_chains_and_ten_thousand_transplants(surgeries: list[list[S
     refused, kept = transplant(surgeries, priors, 10_000)
     print(f"{refused} refused, {kept} kept")
     assert kept > 300
+
+
+def holds_there(pair: Pair, home: Scene, other: Scene) -> bool:
+    """Whether all that is cited of `home`, boxes, votes and what was measured with it, is so in `other` as well."""
+
+    def form(fact: Fact) -> tuple[object, ...]:
+        return (fact.source, fact.kind, tuple(fact.terms), tuple(fact.box), fact.value)
+
+    at_home = {fact.id: fact for fact in home.facts}
+    there = {form(fact) for fact in other.facts}
+    for statement in pair.statements:
+        for text in statement.evidence:
+            kind, _, rest = text.partition(":")
+            name, _, term = rest.partition("/")
+            if kind == "fact" and form(at_home[rest]) not in there:
+                return False
+            if kind in ("none", "all") and name not in other.labelled:
+                return False
+            if kind == "none" and any(
+                f"{f.source}.{f.kind}" == name and term in ("", f.terms[0]) for f in other.facts
+            ):
+                return False
+    return True
+
+
+@pytest.mark.parametrize("source", FRAMES)
+def test_a_chain_is_refused_where_something_that_it_cites_is_missing(source: str, all_priors: Priors) -> None:
+    """For the sources with acts, boxes, votes and steps; that all is there does not make a chain right elsewhere."""
+    scenes = frames_of(source, 60)
+    written = write_surgery(scenes, tasks=list(TASKS), seed=11, priors=all_priors)
+    pairs = [(pair, scene) for scene, found in zip(scenes, written.pairs, strict=True) for pair in found]
+    kept = []
+    moved = 0
+    for n in range(1200):
+        pair, home = pairs[draw(1, "pair", str(n)) % len(pairs)]
+        other = scenes[draw(1, "frame", str(n)) % len(scenes)]
+        if holds_there(pair, home, other):
+            continue
+        moved += 1
+        if not check_chain(ParsedChain.of(pair), other, Question.of(pair), all_priors):
+            kept.append((pair.id, [s.text for s in pair.statements], [f.terms for f in other.facts]))
+    assert moved > 600
+    assert kept == []

@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, and their exit codes."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 import cotgen
 from cotgen.cli import main
 from cotgen.sources.demo import make_demo
+from tests.shards.samples import make, write_folder
+from tests.shards.test_near import twin_splits
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -148,6 +151,45 @@ def test_sources_lists_and_describes(cli: Cli) -> None:
     assert (code, "known are: cholec80" in err) == (2, True)
 
 
+def test_overlaps_say_which_surgery_is_which(cli: Cli) -> None:
+    code, out, _ = cli("sources", "--overlaps")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0
+    assert any(line.startswith("cholec80/68 train cholec80, cholect45, cholect50") for line in lines)
+    assert "endoscapes/2" in out and "m2cai16_workflow: some of its operations" in out
+    assert any(line.startswith("m2cai16_tool 11, 12, 13, 14, 15 are, in an order nobody published") for line in lines)
+    out = cli("sources", "multibypass140", "--overlaps")[1]
+    assert out == "No other data set is known to show a surgery of multibypass140.\n"
+    code, _, err = cli("sources", "cholec81", "--overlaps")
+    assert (code, "known are cholec80" in err) == (2, True)
+
+
+def test_overlaps_as_json_have_a_row_for_each_surgery_of_each_source(cli: Cli) -> None:
+    rows = json.loads(cli("sources", "endoscapes", "--overlaps", "--json")[1])
+    assert [(row["name"], row["operations"], row["split"]) for row in rows][:2] == [
+        ("121", ["cholec80/66"], "train"),
+        ("1", ["cholec80/67"], "train"),
+    ]
+    assert len(rows) == 9 and rows[0]["same_clock"] == [] and "cholect50/66" in rows[0]["same_operation"]
+    code, _, err = cli("sources", "--json")
+    assert (code, "--overlaps" in err) == (2, True)
+
+
+def test_verify_looks_for_pictures_that_lie_in_two_splits(cli: Cli, built: Path, tmp_path: Path) -> None:
+    # The surgeries of this small set show plain colours, by which no picture can be known again.
+    out = write_folder(make(("cholec80/1", "cholec80/73"), seconds=3), tmp_path / "set")
+    code, text, _ = cli("verify", out, "--near-duplicates")
+    assert code == 0
+    assert "Compared 0 pictures, and left out 6 that show nothing" in text
+    code, _, err = cli("verify", built, "--near-duplicates")
+    assert (code, "--frames embed" in err) == (2, True)
+    twins = write_folder(twin_splits(), tmp_path / "twins")
+    code, text, _ = cli("verify", twins, "--near-duplicates", "--quiet")
+    assert code == 1
+    assert "cholec80/1 (train)" in text and "cholec80/73 (test)" in text and "--exclude" in text
+    assert cli("verify", twins, "--quiet")[0] == 0
+
+
 def test_show_spells_out_what_each_sentence_rests_on(cli: Cli, built: Path) -> None:
     seen = ""
     for sample in cotgen.open(built):
@@ -194,17 +236,104 @@ def test_merge_and_diff(cli: Cli, demo: Path, tmp_path: Path) -> None:
     assert code == 1
     assert f"{len(cotgen.open(b))}" in out
     assert cli("diff", a, a)[:2] == (0, "Both hold the same samples.\n")
-    code, _, err = cli("merge", a, b, "--out", a)
-    assert code == 2
-    assert "Traceback" not in err
+    for inside in (a, a / "new" / "one"):
+        code, _, err = cli("merge", a, b, "--out", inside)
+        assert code == 2
+        assert "Traceback" not in err
+    assert not (a / "new").exists()
 
 
-@pytest.mark.parametrize("arguments", ["show {built}", "sources cholec80", "--help", "verify {built}"])
-def test_a_reader_that_has_enough_is_no_error(built: Path, arguments: str) -> None:
-    call = f"{sys.executable} -m cotgen {arguments.format(built=built)} | head -c 1"
-    found = subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=True)
-    assert len(found.stdout) == 1
-    assert found.stderr == ""
+def piped(call: str) -> tuple[int, str, str]:
+    """Exit code of `cotgen CALL`, whose reader closes the pipe after one byte or at once; what was read; errors."""
+    head = "head -c 1" if not call.endswith("!") else "true"
+    line = f"{sys.executable} -m cotgen {call.rstrip('!')} | {head}; echo ${{PIPESTATUS[0]}} >&2"
+    found = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    errors, _, code = found.stderr.rstrip().rpartition("\n")
+    return int(code), found.stdout, errors
+
+
+@pytest.mark.parametrize("reader", ["", "!"], ids=["after a byte", "at once"])
+@pytest.mark.parametrize("arguments", ["show {built}", "sources cholec80", "sources", "--help", "verify {built}"])
+def test_a_reader_that_has_enough_is_no_error(built: Path, arguments: str, reader: str) -> None:
+    code, said, errors = piped(arguments.format(built=built) + reader)
+    assert (code, errors) == (0, "")
+    assert len(said) == (0 if reader else 1)
+
+
+def test_what_is_wrong_is_told_by_the_exit_code_to_who_reads_no_more(built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built, copy)
+    (copy / "priors.json").unlink()
+    assert piped(f"verify {copy}!") == (1, "", "")
+
+
+def test_an_exclusion_that_matches_nothing_is_said_even_in_silence(cli: Cli, demo: Path, tmp_path: Path) -> None:
+    """It may be a slip of the pen, and then a patient who withdrew is still in."""
+    (tmp_path / "withdrawn.txt").write_text("cholec80/7\n")
+    call = ("build", "--source", "cholec80", "--root", demo, "--frames", "none", "--work", tmp_path / "work", "-q")
+    code, out, err = cli(*call, "--out", tmp_path / "out", "--exclude", tmp_path / "withdrawn.txt")
+    assert (code, out) == (0, "")
+    assert err.startswith("Note: --exclude: cholec80/7 matches nothing in ")
+    call = ("priors", "--source", "cholec80", "--root", demo, "-q", "--out", tmp_path / "priors.json")
+    code, out, err = cli(*call, "--exclude", tmp_path / "withdrawn.txt")
+    assert (code, out, err.count("matches nothing")) == (0, "", 1)
+
+
+def test_names_of_other_bytes_than_utf_8_are_a_sentence(demo: Path, built: Path, tmp_path: Path) -> None:
+    strange = os.fsencode(tmp_path) + b"/x\xff"
+    Path(os.fsdecode(strange)).mkdir()
+    shutil.copytree(built, os.fsdecode(strange + b"/set"))
+    build = [b"build", b"--source", b"cholec80", b"--frames", b"none", b"--root"]
+    for call in (
+        [*build, os.fsencode(demo), b"--out", strange + b"/out"],
+        [*build, os.fsencode(demo), b"--out", os.fsencode(tmp_path / "out"), b"--work", strange],
+        [*build, strange, b"--out", os.fsencode(tmp_path / "out")],
+        [*build, b"cholec80=" + strange, b"--out", os.fsencode(tmp_path / "out")],
+        [b"verify", strange + b"/set"],
+        [b"show", strange + b"/away"],
+    ):
+        found = subprocess.run([sys.executable, "-m", "cotgen", *call], capture_output=True, check=False)
+        text = (found.stdout + found.stderr).decode()
+        assert found.returncode == 2, text
+        assert "Traceback" not in text
+        assert "udcff" in text
+
+
+def test_sources_says_which_are_found(cli: Cli, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = {line.split()[0]: line for line in cli("sources", "--root", demo)[1].splitlines() if line.strip()}
+    assert "2 surgeries" in rows["cholec80"]
+    assert "missing" in rows["cholect50"]
+    out = cli("sources", "--root", "cholect50=away")[1]
+    assert "--root cholect50=away is not CholecT50. Looked at:" in out
+
+
+def test_a_first_mapping_is_written_and_never_over_another(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("case,second,phase\na,0,Preparation\n")
+    code, out, _ = cli("sources", "table", "--init", tmp_path)
+    assert (code, f"cotgen build --source table --root table={tmp_path}" in out) == (0, True)
+    before = (tmp_path / "mapping.yaml").read_text()
+    assert 'surgery: "case"' in before
+    assert cli("sources", "table", "--init", tmp_path)[0] == 2
+    assert (tmp_path / "mapping.yaml").read_text() == before
+    assert cli("sources", "cholec80", "--init", tmp_path)[0] == 2
+
+
+def test_a_demo_of_every_source_is_made(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, int | None, int]] = []
+
+    def make(source: str, folder: Path, *, surgeries: int | None, seed: int, **_: object) -> None:
+        made.append((source, surgeries, seed))
+
+    monkeypatch.setattr("cotgen.sources.demo.look_alikes.make_look_alike", make)
+    monkeypatch.setattr("cotgen.sources.demo.look_alikes.LOOK_ALIKES", ("cholec80", "x"))
+    code, out, _ = cli("demo", tmp_path, "--source", "all", "--seed", "3")
+    assert (code, made) == (0, [("cholec80", None, 3), ("x", None, 3)])
+    assert f"cotgen build --source cholec80 --source x --root {tmp_path} --out OUT" in out
+    assert cli("demo", tmp_path, "-q", "--source", "x", "--surgeries", "2")[:2] == (0, "")
+    assert made[2:] == [("x", 2, 0)]
+    code, _, err = cli("demo", tmp_path, "--source", "cholec81")
+    assert (code, err) == (2, "There is no demo of cholec81; there are: cholec80, x, or all.\n")
 
 
 def test_a_terminal_gets_bars(demo: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from cotgen.errors import CotgenError
 from cotgen.records import LeftOut
 from cotgen.shards.manifest import is_sealed, load, load_priors, parse_sums, seal, unseal
 from cotgen.surgeries.priors import Priors
-from tests.shards.samples import Made, write_folder
+from tests.shards.samples import TERMS, Made, write_folder
 
 PRIORS = Priors(source="cholec80", split_table="clean/1", surgeries=["cholec80/01"], tables={})
 
@@ -76,6 +76,34 @@ def test_readme_tells_loaders_the_features_and_people_what_was_left_out(made: Ma
     assert "- 2 surgeries: no tool labels (cholec80/03, cholec80/04)" in body
     train = [sample for sample in made.samples if sample.split == "train"]
     assert f"| train | 2 | {len(train)} | {sum(len(sample.pairs) for sample in train)} |" in body
+
+
+def test_readme_of_joined_sources_names_every_licence_and_the_strictest_terms(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    manifest = load(out)
+    other = TERMS.model_copy(update={"name": "x", "title": "Set X", "licence": "CC BY 4.0", "share_text": False})
+    third = TERMS.model_copy(update={"name": "y", "title": "Own", "homepage": "", "citation": ""})
+    counts = {
+        **manifest.counts,
+        "pairs_by_source_and_task": {"cholec80": {"phase": 1200}, "x": {"triplet": 3}},
+        "disputed": {"instrument": 7, "phase": 1},
+    }
+    seal(out, manifest.model_copy(update={"sources": [TERMS, other, third], "counts": counts}))
+    _, head, body = (out / "README.md").read_text().split("---\n", 2)
+    header = yaml.safe_load(head)
+    assert header["pretty_name"] == "Three-level chains of thought on Cholec80, Set X and Own"
+    assert header["license_name"] == "CC BY 4.0; CC BY-NC-SA 4.0"
+    for text in (
+        "**Cholec80** (https://example.org/cholec80): CC BY-NC-SA 4.0.",
+        "**Set X** (https://example.org/cholec80): CC BY 4.0. Under these terms frames may be shared, and text derived "
+        "from the labels must not be shared.",
+        "**Own**: CC BY-NC-SA 4.0.",
+        "For the whole the strictest of these terms hold: frames may be shared, and text must not be shared.",
+        "| labels of | phase | triplet |",
+        "| cholec80 | 1,200 | 0 |",
+        "nothing is asked of that kind: 7 frames in instrument and 1 frames in phase.",
+    ):
+        assert text in body, text
 
 
 def test_readme_of_a_folder_without_pictures_names_no_picture(made: Made, tmp_path: Path) -> None:

@@ -132,8 +132,18 @@ def test_priors_are_kept_and_must_agree(a: Path, b: Path, tmp_path: Path) -> Non
     left, right = sealed_again(a, tmp_path / "a", one), sealed_again(b, tmp_path / "b", two)
     with pytest.raises(CotgenError, match="cite different statistics"):
         merge(left, right, tmp_path / "c")
-    merge(left, b, tmp_path / "c")
+    merge(left, sealed_again(b, tmp_path / "b2", one), tmp_path / "c")
     assert load_priors(tmp_path / "c") == one
+
+
+def test_a_folder_without_priors_goes_with_none_that_has_them(a: Path, b: Path, tmp_path: Path) -> None:
+    """What statistics support in one folder, nothing would support in the other."""
+    priors = Priors(source="cholec80", split_table="clean/1", surgeries=["cholec80/01"], tables={})
+    counted = sealed_again(a, tmp_path / "a", priors)
+    for pair in ((counted, b), (b, counted)):
+        with pytest.raises(CotgenError, match=r"b has none, .*; build .*b again with --priors .*a/priors\.json"):
+            merge(*pair, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 def test_the_new_folder_must_be_free(a: Path, b: Path, tmp_path: Path) -> None:
@@ -142,6 +152,9 @@ def test_the_new_folder_must_be_free(a: Path, b: Path, tmp_path: Path) -> None:
         merge(a, b, copy)
     with pytest.raises(CotgenError, match="is one of the folders"):
         merge(copy, b, copy)
+    with pytest.raises(CotgenError, match="one of the folders to be merged; give a new one outside"):
+        merge(copy, b, copy / "deeper" / "new")
+    assert not (copy / "deeper").exists()
     (tmp_path / "other").mkdir()
     (tmp_path / "other/notes.txt").write_text("mine")
     with pytest.raises(CotgenError, match="is not empty"):

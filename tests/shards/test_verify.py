@@ -150,6 +150,17 @@ def test_a_surgery_in_another_split_than_the_table_says_is_noticed(made: Made, t
     assert any("cholec80/73 is in train, but test by clean/1" in problem.what for problem in report.problems)
 
 
+def test_the_split_of_ones_own_surgery_is_what_its_folder_says(tmp_path: Path) -> None:
+    """By its name alone `table/ward1` would be in train."""
+    made = make(("cholec80/1", "table/ward1"), seconds=3)
+    named = [sample.model_copy(update={"split": "test"} if "table" in sample.key else {}) for sample in made.samples]
+    assert {sample.split for sample in made.samples} == {"train"}
+    assert verify(write_folder(Made(named, made.pictures), tmp_path / "set")).ok
+    both = [sample.model_copy(update={"split": "test"}) if n else sample for n, sample in enumerate(made.samples[-3:])]
+    report = verify(write_folder(Made([*made.samples[:-3], *both], made.pictures), tmp_path / "both"))
+    assert any("table/ward1 is listed more than once: test, train" in problem.what for problem in report.problems)
+
+
 def test_statistics_of_test_surgeries_are_noticed(copy: Path) -> None:
     priors = Priors(source="cholec80", split_table="clean/1", surgeries=["cholec80/01", "cholec80/73"], tables={})
     seal(copy, load(copy), priors)

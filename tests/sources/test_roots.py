@@ -6,7 +6,7 @@ import pytest
 
 from cotgen.errors import CotgenError
 from cotgen.sources import source
-from cotgen.sources.roots import SourceNotFound, find_root
+from cotgen.sources.roots import SourceNotFound, find_all, find_root
 from tests.sources.conftest import Download
 
 READER = source("cholec80")
@@ -143,3 +143,32 @@ def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
 def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
     make(tmp_path / "data/cholec80")
     assert find(tmp_path, COTGEN_DATA="") == tmp_path / "data/cholec80"
+
+
+def test_a_name_of_other_bytes_than_utf_8_is_refused(tmp_path: Path) -> None:
+    """It could stand in no record and in no message."""
+    for root in ("disk\udcff", "cholec80=disk\udcff"):
+        with pytest.raises(CotgenError, match=r"disk\\udcff' is not UTF-8; rename the folder"):
+            find(tmp_path, root)
+
+
+def test_all_takes_what_is_found_and_passes_over_what_is_not(tmp_path: Path) -> None:
+    make(tmp_path / "disk/cholec80")
+    assert [scan.source for scan in find_all(["disk"], tmp_path, {})] == ["cholec80"]
+    (tmp_path / "disk/cholect50/triplet").mkdir(parents=True)
+    (tmp_path / "disk/cholect50/triplet/VID01.txt").write_text("0,1\n")
+    assert [scan.source for scan in find_all(["disk"], tmp_path, {})] == ["cholec80", "cholect50"]
+
+
+def test_all_passes_over_no_folder_that_was_named(tmp_path: Path) -> None:
+    make(tmp_path / "disk/cholec80")
+    with pytest.raises(SourceNotFound, match=r"^--root cholect50=away is not CholecT50"):
+        find_all(["disk", "cholect50=away"], tmp_path, {})
+    with pytest.raises(SourceNotFound, match=r"^--root dsk is not CholecT50"):
+        find_all(["disk", "dsk"], tmp_path, {"COTGEN_DATA": ""})
+
+
+def test_all_and_nothing_there_says_where_it_was_looked(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(SourceNotFound, match=r"^No data set was found below .*/disk, \./data; known are: cholec80, "):
+        find_all(["disk"], tmp_path, {})

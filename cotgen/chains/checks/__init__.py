@@ -20,16 +20,26 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     reasoning.answer,
     reasoning.carries,
     facts.instruments,
-    facts.acts_and_things,
-    facts.phases,
+    facts.sight,
+    facts.things,
+    facts.acts,
+    facts.asked_act,
+    facts.terms_of_the_operation,
+    facts.closed_sentences,
+    facts.safety,
     facts.kinds,
+    facts.counts,
     facts.field,
     facts.boxes,
+    facts.places,
+    facts.relations,
+    facts.context,
     reasoning.early_answer,
     reasoning.monotone,
     reasoning.support,
     reasoning.reversed_conditional,
     reasoning.frequency,
+    reasoning.origin,
     wording,
     vocabulary,
 )
@@ -45,7 +55,11 @@ def check_chain(chain: ParsedChain, scene: Scene, question: Question, priors: Pr
 
 def check_pair(pair: Pair, scene: Scene, priors: Priors | None, question: Question | None = None) -> list[Finding]:
     """Findings of all checks on a stored pair: its text as parsed, then its declared evidence."""
-    return check_case(Case(ParsedChain.of(pair), scene, question or Question.of(pair), priors), pair)
+    return check_case(Case(ParsedChain.of(pair), scene, question or Question.of(pair), priors, _boxes(pair)), pair)
+
+
+def _boxes(pair: Pair) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(box) for box in pair.boxes)
 
 
 def check_case(case: Case, pair: Pair) -> list[Finding]:
@@ -61,7 +75,7 @@ def check_sample(sample: Sample, priors: Priors | None, scene: Scene | None = No
     said: dict[str, str] = {}
     denied: dict[str, str] = {}
     for pair in sample.pairs:
-        case = Case(ParsedChain.of(pair), scene, Question.of(pair), priors)
+        case = Case(ParsedChain.of(pair), scene, Question.of(pair), priors, _boxes(pair))
         found += [(pair.id, finding) for finding in check_case(case, pair)]
         said |= dict.fromkeys(case.shown(1), pair.id)
         denied |= dict.fromkeys(case.denied(1), pair.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cotgen.chains.checks.base import Case, found, support_of
+from cotgen.chains.checks.reasoning import FREQUENCY_WORD
 from cotgen.chains.reading import POINTER, Reading
 from cotgen.ontology.knowledge import entries
 from cotgen.records import BASES, Fact, Finding, Pair, Statement
@@ -65,10 +66,23 @@ def unresolved(case: Case, pair: Pair, statement: Statement, number: int, facts:
                 yield f"'{text}', but the frame has more facts of that kind than are cited"
         elif ref.kind == "box" and int(ref.target) >= len(pair.boxes):
             yield f"'{text}' is no box of this pair"
+        elif ref.kind == "box":
+            owners = [fact.id for fact in facts.values() if fact.box and fact.box == pair.boxes[int(ref.target)]]
+            if not owners:
+                yield f"'{text}' is the box of no fact of this frame"
+            elif cited and not set(owners) & set(cited):
+                yield f"'{text}' is the box of {owners[0]}, which the sentence does not cite"
         elif ref.kind == "pixel":
-            measure, _, value = ref.target.partition("=")
-            if case.scene.measure(measure) is None or str(case.scene.measure(measure)) != value:
+            what, _, value = ref.target.partition("=")
+            measure, _, of = what.partition("/")
+            measured = case.scene.measure(measure, *(of.split("+") if of else ()))
+            if measured is None or str(measured) != value:
                 yield f"'{text}' is not what was measured"
+        elif ref.kind == "context":
+            position, _, id = ref.target.partition("/")
+            earlier = case.scene.context[int(position)].facts if int(position) < len(case.scene.context) else []
+            if id not in {fact.id for fact in earlier}:
+                yield f"'{text}' is no fact of an earlier instant"
         elif ref.kind == "statement" and int(ref.target) >= number:
             yield f"'{text}' does not stand earlier in the chain"
         elif ref.kind == "knowledge":
@@ -95,21 +109,53 @@ def _covers(case: Case, reading: Reading, statement: Statement, facts: dict[str,
         wordings = {text for ref in refs if ref.kind == "knowledge" for text in _texts(ref.target)}
         if case_is_template(statement) and reading.text not in wordings:
             yield found("evidence", reading, "the sentence is no wording of the knowledge that it cites")
+    if (
+        reading.general
+        and not reading.known
+        and reading.level > 1
+        and statement.basis not in ("prior", "knowledge")
+        and FREQUENCY_WORD.search(reading.text)
+    ):
+        yield found("evidence", reading, "a word of frequency needs a statistic of the train surgeries")
     if statement.basis == "visual" and (
         reading.named("instrument") or reading.named("act") or reading.named("object")
     ):
         yield found("basis", reading, "a visual sentence may describe what the facts name and add nothing")
-    if statement.basis != "label":
+    if statement.basis not in ("label", "measured"):
         return
-    cited = {t for ref in refs if ref.kind == "fact" and ref.target in facts for t in facts[ref.target].terms}
-    absent = {ref.target.partition("/") for ref in refs if ref.kind == "none"}
-    for kind in ("instrument", "phase"):
+    yield from _cites(case, reading, statement, facts)
+
+
+def _cites(case: Case, reading: Reading, statement: Statement, facts: dict[str, Fact]) -> Iterator[Finding]:
+    """What a sentence asserts is held by a fact that it cites, and what it denies by a reference to what is not there."""
+    refs = statement.references()
+    own = [facts[ref.target] for ref in refs if ref.kind == "fact" and ref.target in facts]
+    for ref in refs:
+        if ref.kind == "context":
+            position, _, id = ref.target.partition("/")
+            if int(position) < len(case.scene.context):
+                own += [fact for fact in case.scene.context[int(position)].facts if fact.id == id]
+    cited = {_SAME.get(term, term) for fact in own for term in fact.terms}
+    absent = [ref.target.partition("/") for ref in refs if ref.kind == "none"]
+    for kind in ("instrument", "phase", "step", "action", "anatomy"):
         for name in reading.named(kind):
-            if name not in cited:
+            if _SAME.get(name, name) not in cited and not (kind == "anatomy" and reading.closed):
                 yield found("evidence", reading, f"'{name}' is asserted, but no cited fact holds it")
         for name in reading.named(kind, negated=True):
+            if reading.closed or (kind == "anatomy" and name in cited):
+                continue
             if not any(term in ("", name) and what.endswith(f".{kind}") for what, _, term in absent):
                 yield found("evidence", reading, f"'{name}' is denied without a 'none:' reference")
+    for act in reading.claims.acts:
+        if act.subjects and not act.negated and not case.view.acting(act, own):
+            yield found("evidence", reading, f"an act ({act.word}) is told, but no cited fact holds it")
+    told = reading.closed.terms if reading.closed is not None else ()
+    if told and not set(told) & cited:
+        yield found("evidence", reading, f"'{told[0]}' is told, but no cited fact holds it")
+
+
+#: The bag is an instrument in view and a structure that is acted on.
+_SAME = {"anatomy.specimen_bag": "instrument.specimen_bag"}
 
 
 def case_is_template(statement: Statement) -> bool:

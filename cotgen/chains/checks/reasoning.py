@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cotgen.chains.checks.base import Case, found
+from cotgen.chains.checks.base import BAG, REASONED, Case, found
 from cotgen.chains.checks.wording import QUANTITY
+from cotgen.chains.closed import closed
+from cotgen.chains.lexicon import HEADS, called
 from cotgen.chains.reading import FREQUENCY, Reading
 from cotgen.ontology import term
+from cotgen.ontology.knowledge import entries
 from cotgen.records import Finding
-from cotgen.surgeries.priors import PHASE_BY_ONE, PHASE_BY_SET, given_set
+from cotgen.surgeries.priors import (
+    PHASE_BY_ONE,
+    PHASE_BY_SET,
+    PHASE_BY_STEP,
+    PHASE_BY_TRIPLET,
+    given_set,
+    given_triplet,
+)
 from cotgen.tasks import TASKS
 
 #: Words that only an entailed or strong conclusion may use.
@@ -27,8 +37,8 @@ WEAK = re.compile(
     r"indicates?|consistent with)\b",
     re.IGNORECASE,
 )
-_FREQUENCY_WORDS = ("almost always", "typically", "often", "sometimes", "rarely")
-_FREQUENCY_WORD = re.compile(rf"\b({'|'.join(_FREQUENCY_WORDS)})\b", re.IGNORECASE)
+FREQUENCY_WORDS = ("almost always", "typically", "often", "sometimes", "rarely")
+FREQUENCY_WORD = re.compile(rf"\b({'|'.join(FREQUENCY_WORDS)})\b", re.IGNORECASE)
 _RARELY_ELSE = re.compile(r"\brarely\b.{0,40}\b(?:other|else|except|outside)\b", re.IGNORECASE)
 _BEFORE_PHASE = re.compile(r"\b(?:in|of|during|throughout|all|for)\b[\w ']*$", re.IGNORECASE)
 
@@ -58,15 +68,25 @@ def carries(case: Case) -> Iterator[Finding]:
     task = case.question.task
     for level in (1, 2, 3):
         own = [reading for reading in case.readings if reading.level == level]
-        if own and not any(reading.known or reading.mentions or len(reading.text.split()) > 3 for reading in own):
+        told = (r.known or r.closed or r.mentions or len(r.text.split()) > 3 for r in own)
+        if own and not any(told):
             yield found("empty", own[0], f"level {level} says nothing")
-    if task == "phase":
+    if task in REASONED:
         truth = TASKS[task].truth(case.scene, case.question) or ()
-        said = {t for r in case.claims if r.level == 3 for t in r.named("phase")}
-        if not set(truth) <= said:
-            yield found("empty", None, "level 3 does not name the phase of this frame")
+        said = {t for r in case.readings if r.level == 3 and not r.known for t in (*r.named(task), *_closed_terms(r))}
+        claimed = any(r.level == 3 for r in case.claims)
+        if not (set(truth) <= said and claimed):
+            yield found("empty", None, f"level 3 does not name the {task} of this frame")
     elif case.support == "asserted" and task != "field_visible":
-        yield found("support", None, "level 1 does not show what the answer rests on")
+        yield found("support", None, "levels 1 and 2 do not show what the answer rests on")
+
+
+def _closed_terms(reading: Reading) -> tuple[str, ...]:
+    return reading.closed.terms if reading.closed is not None else ()
+
+
+_KIND_WORD = re.compile(r"\bkinds?\b")
+_COMPARES = frozenset({"left", "right", "above", "below"})
 
 
 def early_answer(case: Case) -> Iterator[Finding]:
@@ -75,34 +95,63 @@ def early_answer(case: Case) -> Iterator[Finding]:
     for reading in case.readings:
         if reading.level == 3:
             continue
+        said = reading.claims
         if task == "phase" and any(m.kind in ("phase", "locus") for m in reading.mentions):
             yield found("early_answer", reading, "a phase is named before level 3")
-        if task == "tool_count" and not reading.general and re.search(r"\bkinds?\b", reading.text):
+        elif task in ("step", "action"):
+            acts = [t for t in _closed_terms(reading) if t.startswith(f"{task}.")]
+            if acts or any(m.kind == task for m in reading.mentions):
+                yield found("early_answer", reading, f"the {task} is told before level 3")
+        elif task == "cvs" and (any(m.kind == "cvs" for m in reading.mentions) or _judges(reading)):
+            yield found("early_answer", reading, "a criterion of safety is judged before level 3")
+        elif task == "tool_count" and not reading.general and _KIND_WORD.search(reading.text):
             yield found("early_answer", reading, "the number of kinds is told before level 3")
+        elif task == "count" and any(count.what == "instrument" for count in said.counts):
+            yield found("early_answer", reading, "the number of instruments is told before level 3")
+        elif task == "position" and any(
+            relation.what in _COMPARES
+            and {*relation.one.terms, *relation.other.terms} >= set(case.question.subject[:2])
+            for relation in said.relations
+        ):
+            yield found("early_answer", reading, "how the two lie to one another is told before level 3")
+
+
+def _judges(reading: Reading) -> bool:
+    form = closed(reading.text)
+    return form is not None and form.kind in ("criterion", "criteria", "overall")
 
 
 def monotone(case: Case) -> Iterator[Finding]:
-    """Levels 2 and 3 claim nothing of an instrument that level 1 did not show; a denied mention shows nothing."""
+    """Levels 2 and 3 claim nothing of an instrument that level 1 did not show; a denied mention shows nothing.
+
+    The bag is a structure where it is acted on, and may first be named as a target.
+    """
     shown = case.shown(1)
+    if "anatomy.specimen_bag" in case.view.structures:
+        shown |= {BAG}
     for reading in case.claims:
         if reading.level == 1:
             continue
         for name in reading.named("instrument"):
             if name not in shown:
-                yield found("monotone", reading, f"'{term(name).name}' is claimed, but level 1 does not show it")
+                yield found("monotone", reading, f"'{called(name)}' is claimed, but level 1 does not show it")
 
 
 def _concludes(case: Case, reading: Reading) -> bool:
     """A sentence of level 3 that says what the phase of this frame is, or draws it from something in general."""
     if reading.level != 3 or reading.known:
         return False
-    named = bool(reading.named("phase") or reading.named("locus"))
-    return named and (not reading.general or bool(STRONG.search(reading.text)))
+    named = any(reading.named(kind) for kind in ("phase", "locus", "step", "action")) or bool(_closed_terms(reading))
+    pointed = bool(_THAT_PHASE.search(reading.text))
+    return pointed or (named and (not reading.general or bool(STRONG.search(reading.text))))
+
+
+_THAT_PHASE = re.compile(r"\b(?:that|this) is (?:thus |therefore )?the (?:phase|step|action)\b", re.IGNORECASE)
 
 
 def support(case: Case) -> Iterator[Finding]:
     """The words of a conclusion are no stronger than its support (design 3)."""
-    if case.question.task != "phase":
+    if case.question.task not in REASONED:
         return
     level = case.support
     for reading in case.readings:
@@ -132,32 +181,117 @@ def reversed_conditional(case: Case) -> Iterator[Finding]:
 
 
 def frequency(case: Case) -> Iterator[Finding]:
-    """A word of frequency between instruments and phases is the one that the train surgeries give."""
+    """A word of frequency between what is seen and a phase is the one that the train surgeries give."""
     if case.priors is None:
         return
     for reading in case.readings:
         if reading.known or not reading.general:
             continue
-        names = reading.named("instrument")
-        spoken = list(_FREQUENCY_WORD.finditer(reading.text))
         places = [m for m in reading.mentions if m.kind == "phase"]
-        if not names or not spoken or not places:
+        if _NO_OTHER.search(reading.text) and places:
+            steps = case.scene.terms("step")
+            if not steps or case.priors.support(PHASE_BY_STEP, steps[0], places[0].term) != "strong":
+                yield found("frequency", reading, "'no other' is more than the train surgeries show")
             continue
+        spoken = list(FREQUENCY_WORD.finditer(reading.text))
+        if _WHILE.search(reading.text) and not spoken:
+            yield from _timed(case, reading)
+            continue
+        if not spoken or not places:
+            continue
+        givens = list(_givens(case, reading))
+        if not givens:
+            if FREQUENCY.search(reading.text) and not _ABOUT_NOTHING.search(reading.text):
+                yield found("frequency", reading, "no statistic of the train surgeries holds this")
+            continue
+        wrong = [problem for table, given in givens if (problem := _wrong_word(case, reading, table, given))]
+        if len(wrong) == len(givens):
+            yield found("frequency", reading, wrong[0])
+
+
+_NO_OTHER = re.compile(r"\bno other (?:phase|step)\b", re.IGNORECASE)
+_WHILE = re.compile(
+    r"\b(?:is|are)(?: both)? (?:clipped|cut|dissected|divided|coagulated) (?:in|while|during|when)\b", re.IGNORECASE
+)
+#: Statistics of a view without instruments, whose key is the empty set.
+_ABOUT_NOTHING = re.compile(r"\bviews? without\b", re.IGNORECASE)
+
+
+def _givens(case: Case, reading: Reading) -> Iterator[tuple[str, str]]:
+    """(table, key) for what a general sentence may speak of: instruments, acts of this frame, or its step."""
+    names, verbs = reading.named("instrument"), reading.named("act")
+    if re.match(r"(?:Work of this kind|Such work|This kind of work)\b", reading.text):
+        yield from ((PHASE_BY_STEP, step) for step in case.scene.terms("step"))
+    elif verbs and not names:
+        targets = set(reading.named("anatomy"))
+        for fact in case.view.triplets:
+            if fact.terms[1] in verbs and fact.terms[2] in targets:
+                yield PHASE_BY_TRIPLET, given_triplet(fact.terms)
+    elif names:
         one = len(names) == 1 and not re.search(r"\b(?:alone|without)\b", reading.text)
-        table, given = (PHASE_BY_ONE, names[0]) if one else (PHASE_BY_SET, given_set(names))
-        if _RARELY_ELSE.search(reading.text):
-            if case.priors.support(table, given, places[0].term) != "strong":
-                yield found("frequency", reading, "'rarely' at other times is more than the train surgeries show")
-            continue
-        grouped: dict[str, list[str]] = {}
-        for place in places:
-            before = [m[1].lower() for m in spoken if m.start() < place.start] or [spoken[0][1].lower()]
-            grouped.setdefault(before[-1], []).append(place.term)
-        for word, terms in grouped.items():
-            try:
-                true = case.priors.word(table, given, terms)
-            except KeyError:
-                yield found("frequency", reading, "the train surgeries never show these instruments together")
-                break
-            if word != true:
-                yield found("frequency", reading, f"'{word}' should be '{true}' by the train surgeries")
+        yield (PHASE_BY_ONE, names[0]) if one else (PHASE_BY_SET, given_set(names))
+
+
+def _wrong_word(case: Case, reading: Reading, table: str, given: str) -> str:
+    """What is wrong with the words of frequency by one table; "" where they are right."""
+    assert case.priors is not None
+    spoken = list(FREQUENCY_WORD.finditer(reading.text))
+    places = [m for m in reading.mentions if m.kind == "phase"]
+    if _RARELY_ELSE.search(reading.text):
+        strong = case.priors.support(table, given, places[0].term) == "strong"
+        return "" if strong else "'rarely' at other times is more than the train surgeries show"
+    grouped: dict[str, list[str]] = {}
+    for spot in places:
+        before = [m[1].lower() for m in spoken if m.start() < spot.start] or [spoken[0][1].lower()]
+        grouped.setdefault(before[-1], []).append(spot.term)
+    for word, terms in grouped.items():
+        try:
+            true = case.priors.word(table, given, terms)
+        except KeyError:
+            return "the train surgeries never show this"
+        if word != true:
+            return f"'{word}' should be '{true}' by the train surgeries"
+    return ""
+
+
+def _timed(case: Case, reading: Reading) -> Iterator[Finding]:
+    """ "The cystic artery is dissected while Calot's triangle is opened": most of such acts are of that phase."""
+    assert case.priors is not None
+    phases = {m.term for m in reading.mentions if m.kind in ("phase", "locus")}
+    verbs, targets = reading.named("act"), reading.named("anatomy")
+    rows = case.priors.tables.get(PHASE_BY_TRIPLET, {})
+    for target in targets:
+        own = [row for given, row in rows.items() if given.endswith(f"+{target}") and given.split("+")[1] in verbs]
+        total = sum(frames for row in own for frames, _ in row.values())
+        here = sum(row.get(phase, [0])[0] for row in own for phase in phases)
+        if total and 2 * here < total:
+            yield found("frequency", reading, f"most of such acts at '{called(target)}' are of other phases")
+
+
+def origin(case: Case) -> Iterator[Finding]:
+    """Knowledge, phases, steps and actions are those of the operation at hand."""
+    for reading in case.readings:
+        if reading.known and entries()[reading.known].procedure != case.scene.procedure:
+            yield found("procedure", reading, "this is knowledge of another operation")
+        for mention in reading.mentions:
+            if mention.kind in ("phase", "step", "action"):
+                item = term(mention.term)
+                if not {_PROCEDURE_OF.get(name, "") for name in item.aliases} & {case.scene.procedure}:
+                    yield found("procedure", reading, f"'{item.name}' belongs to another operation")
+            elif mention.kind == "instrument" and mention.term not in HEADS:
+                known = _INSTRUMENTS_OF.get(case.scene.procedure)
+                if known is not None and not known & set(term(mention.term).aliases):
+                    yield found("procedure", reading, f"'{called(mention.term)}' is no instrument of this operation")
+
+
+#: Operation -> the data sets that say which instruments it has.
+_INSTRUMENTS_OF = {
+    "cholecystectomy": {"cholec80", "cholect50"},
+    "robotic_surgery": {"endovis17"},
+    "nephrectomy": {"endovis18"},
+}
+#: Data set -> the operation whose phases, steps and actions it labels.
+_PROCEDURE_OF = {
+    "cholec80": "cholecystectomy", "cholect50": "cholecystectomy", "multibypass140": "gastric_bypass",
+    "sar_rarp50": "prostatectomy",
+}  # fmt: skip

@@ -10,24 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
 
-from cotgen.chains import grammar
+from cotgen.chains import grammar, plans
 from cotgen.chains.checks.base import Case, found
-from cotgen.chains.lexicon import mentions
+from cotgen.chains.checks.wording import blank, decided
+from cotgen.chains.lexicon import Mention
 from cotgen.records import Finding
 
-#: Words of claims besides those of the grammar: of sight, of place in the chain, of conclusion, and of measured relations.
+#: Words of claims besides those of the shapes: of sight, of place in the chain, of conclusion.
 _MORE_TEXT = """
-a all an and any appear appears are as at be being belong belongs both but by can cannot do does either field fit fits
-fitting for from frame given has have here hook image in instrument instruments is it its itself kind kinds like list made
-make makes most named names neither nor not of off on one operation operative or phase picture present read reads scene see
-seen seven several show showing shown shows side so such than that the their them then there therefore these they this
-those thus tip tips to together too tool tools two type types under up via view visible was way well what when where which
-while who with within without yes left right upper lower part centre top bottom middle above below lies lie work likely
-probably presumably suggests suggest points means mean must clearly certainly hence consequently accordingly case answer
-question state nothing anything something else only
+a accordingly act action acts all along an and answer any anything appear appears are as aside at be being belong
+belongs both but by can cannot case certainly clearly consequently decide decides do does each either exception field
+fit fits fitting for frame from given has have hence here idle image in instrument instruments is it its itself jaws
+kind kinds lie lies like likely list made make makes mean means most must named names neither nor not nothing of off
+on one operation operative or organ other part phase picture points present presumably probably question rarer read
+reads same scene see seen seven several show showing shown shows side so something state step structure structures
+such suggest suggests task than that the their them then there therefore these they this those thus tip tips tissue to
+together too tool tools two type types under up use via view visible was way well what when where which while who with
+within without work works yes
 """
 _MORE = frozenset(_MORE_TEXT.split())
+#: Words of shapes that mean something only where a check of places, contacts or numbers has decided them.
+_DECIDED_TEXT = """
+left right upper lower above below touch touches higher centre centres middle top bottom only alone height
+"""
+_DECIDED_ELSEWHERE = frozenset(_DECIDED_TEXT.split())
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _SLOT = re.compile(r"\{\w+\}")
 _BOX = re.compile(r"<bbox:\d+>")
@@ -35,30 +44,38 @@ _BOX = re.compile(r"<bbox:\d+>")
 
 @cache
 def _known_words() -> frozenset[str]:
-    """The words of all shapes of the grammar, and the list above."""
-    shapes: list[str] = []
-    for value in vars(grammar).values():
-        if isinstance(value, tuple):
-            shapes += [text for part in value for text in (part if isinstance(part, tuple) else (part,))]
-    words = {word.lower() for text in shapes for word in _WORD.findall(_SLOT.sub(" ", text))}
-    return frozenset(words | _MORE)
+    """The words of all shapes of the grammar and of the plans, and the list above."""
+    modules = [grammar, *(import_module(f"{plans.__name__}.{item.name}") for item in iter_modules(plans.__path__))]
+    words: set[str] = set(_MORE)
+    for module in modules:
+        for value in vars(module).values():
+            words.update(word.lower() for shape in _shapes(value) for word in _WORD.findall(_SLOT.sub(" ", shape)))
+    return frozenset(words - _DECIDED_ELSEWHERE)
+
+
+def _shapes(value: object) -> Iterator[str]:
+    """The sentences in a tuple of shapes, however deep; names of terms among them are no words."""
+    if isinstance(value, tuple):
+        for part in value:
+            if isinstance(part, str) and " " in part:
+                yield part
+            else:
+                yield from _shapes(part)
 
 
 @lru_cache(maxsize=100_000)
-def unknown_words(text: str) -> tuple[str, ...]:
-    """Words of a sentence that are neither part of a mention nor in the closed set."""
-    spans = [(mention.start, mention.end) for mention in mentions(text)]
-    blank = _BOX.sub(lambda match: " " * len(match.group()), text)
-    for start, end in spans:
-        blank = blank[:start] + " " * (end - start) + blank[end:]
+def unknown_words(text: str, mentions: tuple[Mention, ...], spans: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
+    """Words of a sentence that are no part of a mention, decided nowhere else, and not in the closed set."""
+    bare = _BOX.sub(lambda match: " " * len(match.group()), text)
+    bare = blank(bare, (*((mention.start, mention.end) for mention in mentions), *spans))
     known = _known_words()
-    return tuple(word for word in _WORD.findall(blank) if word.lower() not in known)
+    return tuple(word for word in _WORD.findall(bare) if word.lower() not in known)
 
 
 def vocabulary(case: Case) -> Iterator[Finding]:
     """A claim about the frame uses no word that nothing can decide."""
     for reading in case.claims:
-        if reading.known:
+        if reading.known or reading.closed is not None:
             continue
-        if words := unknown_words(reading.text):
+        if words := unknown_words(reading.text, reading.mentions, decided(case, reading)):
             yield found("unparsed", reading, f"'{words[0]}' says something of the frame that nothing here can decide")

@@ -1,7 +1,8 @@
 """Checks of a sentence alone: words that no label of a single frame can support.
 
 Each rule has a scope: `all` sentences, or only `claim`s about this frame (general knowledge may say what something is
-for). The wordings of the knowledge base are reviewed as a whole and are not checked word by word.
+for). The wordings of the knowledge base are reviewed as a whole and are not checked word by word; neither are sentences of
+closed wording, nor the words of a claim that the checks of facts decide (a place, a contact, a number).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cotgen.chains.checks.base import Case, found
-from cotgen.chains.reading import FREQUENCY
+from cotgen.chains.reading import FREQUENCY, Reading
 from cotgen.records import Finding
 
+Spans: TypeAlias = tuple[tuple[int, int], ...]
 #: `claim`: about this frame; `look`: unless a word of frequency shows that it speaks of many views; `all`: always.
 Scope = Literal["all", "claim", "look"]
 
@@ -112,7 +114,7 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
         _words(
             r"in order to",
             r"so as to",
-            r"so that",
+            r"so that(?! is (?:the|thus)\b)",
             r"for (?:better|the purpose of|clear\w*|exposure|access)",
             r"(?:to|and thereby|thereby|thus|for) (?:expos|improv|gain|obtain|allow|enabl|facilitat|protect|avoid|reach|"
             r"clear|secur|provid|prepare|keep clear|ensur|prevent|creat|get|help|assist|control|stop|achiev)\w*",
@@ -228,7 +230,7 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
             r"below",
             r"beneath",
             r"underneath",
-            r"under",
+            r"under(?! way)",
             r"over",
             r"touch(?:es|ed|ing)?",
             r"against",
@@ -339,7 +341,7 @@ RULES: dict[str, tuple[Scope, re.Pattern[str], str]] = {
 PROCEDURE_WORDS: dict[str, re.Pattern[str]] = {
     "gastric_bypass": _words(
         r"gastric (?:bypass|pouch|sleeve)", r"jejun\w+", r"gastrojejun\w+", r"anastomos[ie]s", r"petersen\w*", r"bypass",
-        r"stapl\w+", r"roux\w*", r"biliopancreatic", r"alimentary limb",
+        r"staple lines?", r"roux\w*", r"biliopancreatic", r"alimentary limb",
     ),
     "prostatectomy": _words(r"prostat\w+", r"dorsal (?:vein|vascular) \w+", r"urethr\w+", r"bladder neck", r"seminal"),
     "nephrectomy": _words(r"nephrectom\w+", r"kidneys?", r"renal", r"ureters?"),
@@ -356,24 +358,82 @@ QUANTITY = re.compile(
 )
 
 
-@lru_cache(maxsize=100_000)
-def sentence_problems(text: str, general: bool, measured_position: bool) -> tuple[tuple[str, str], ...]:
-    """(check, message) for each rule that a sentence breaks."""
-    problems = []
-    for name, (scope, pattern, message) in RULES.items():
-        if general and (scope == "claim" or (scope == "look" and FREQUENCY.search(text))):
-            continue
-        if match := pattern.search(text):
-            problems.append((name, f"'{match.group().strip()}' {message}"))
-    if not general and not measured_position and (match := POSITION.search(text)):
-        problems.append(("position", f"'{match.group()}' gives a position that no box supports"))
-    return tuple(problems)
-
-
 POSITION = _words(
     r"upper", r"lower", r"left(?! out)(?:most)?", r"right(?:most)?", r"top", r"bottom", r"cent(?:re|er|ral)", r"middle",
     r"corner", r"quadrant", r"(?:left|right|far|near) side", r"foreground", r"background", r"edge", r"periphery",
 )  # fmt: skip
+
+
+#: What instruments, things, structures and acts of the operation are called may hold words that mean more elsewhere.
+_NAMES = frozenset({"instrument", "anatomy", "object", "step", "action"})
+
+
+@lru_cache(maxsize=100_000)
+def sentence_problems(text: str, general: bool, names: Spans, decided: Spans) -> tuple[tuple[str, str], ...]:
+    """(check, message) for each rule that a sentence breaks.
+
+    Args:
+        text: the sentence.
+        general: whether it speaks in general.
+        names: spans of words that are names.
+        decided: spans of words that other checks decide.
+    """
+    rest = blank(text, decided)
+    bare = blank(rest, names)
+    problems = []
+    for name, (scope, pattern, message) in RULES.items():
+        if general and (scope == "claim" or (scope == "look" and FREQUENCY.search(text))):
+            continue
+        if match := pattern.search(text if name in _WHOLE else bare if name in _NAMELESS else rest):
+            problems.append((name, f"'{match.group().strip()}' {message}"))
+    if not general and (match := POSITION.search(bare)):
+        problems.append(("position", f"'{match.group()}' gives a position that no box supports"))
+    return tuple(problems)
+
+
+#: Rules that look at decided words as well, and rules that do not look at names.
+_WHOLE = frozenset({"leak", "phase_word", "part", "language"})
+_NAMELESS = frozenset({"visual", "direction", "relation"})
+
+
+def blank(text: str, spans: Spans) -> str:
+    """The text with a placeholder in place of these spans, as long as it was."""
+    for start, end in spans:
+        text = text[:start] + "\u00b7" * (end - start) + text[end:]
+    return text
+
+
+def names_in(reading: Reading) -> Spans:
+    """The spans of a sentence that are names of the ontology."""
+    return tuple(
+        (m.start, m.end) for m in reading.mentions if m.kind in _NAMES and (m.kind != "object" or "." in m.term)
+    )
+
+
+def decided(case: Case, reading: Reading) -> Spans:
+    """The spans of a sentence whose words the checks of facts decide."""
+    spans = list(reading.claims.spans)
+    if not reading.general and (match := _ONLY.search(reading.text)) and _are_all(case, reading):
+        spans.append(match.span())
+    if reading.past and (match := _WERE.search(reading.text)):
+        spans += [match.span(), (0, reading.text.find(",") + 1 or len("In the seconds before"))]
+    return tuple(spans)
+
+
+_WERE = re.compile(r"\b(?:was|were)\b")
+_ONLY = re.compile(
+    r"\b(?:only|alone|nothing else|no other instrument|sole|(?:each|every|all(?: the)?) instruments?)\b", re.IGNORECASE
+)
+
+
+def _are_all(case: Case, reading: Reading) -> bool:
+    """Whether every instrument in view is outlined, and all of them are named in this sentence or at level 1."""
+    counted = case.view.instrument_facts
+    if not case.view.complete("instrument"):
+        return False
+    told = set(reading.named("instrument")) or set(case.shown(1))
+    shown = max(len(told), len(set(case.boxed)))
+    return {fact.terms[0] for fact in counted} == told and len(counted) <= shown
 
 
 def wording(case: Case) -> Iterator[Finding]:
@@ -381,10 +441,13 @@ def wording(case: Case) -> Iterator[Finding]:
     for reading in case.readings:
         if reading.known:
             continue
-        for name, message in sentence_problems(reading.text, reading.general, "<bbox:" in reading.text):
-            if name == "visual" and _is_measured(case, reading.text):
-                continue
-            yield found(name, reading, message)
+        if reading.closed is None:
+            for name, message in sentence_problems(
+                reading.text, reading.general, names_in(reading), decided(case, reading)
+            ):
+                if name == "visual" and _is_measured(case, reading.text):
+                    continue
+                yield found(name, reading, message)
         for procedure, message in foreign_words(reading.text, case.scene.procedure):
             yield found("procedure", reading, f"'{message}' belongs to another operation ({procedure})")
 

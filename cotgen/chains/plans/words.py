@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cotgen.chains.grammar import ALSO, Composer, capital, fill, listed
+from cotgen.chains.grammar import ALSO, NUMBER_WORDS, Composer, capital, fill, listed
 from cotgen.chains.places import PLACES, compared, field_of, place, touching
 from cotgen.ontology import term
 from cotgen.records import Fact
@@ -94,6 +94,8 @@ COMPARED = (
     ("below", ("{The} lie{s} below {the_b} in the picture.", "{The} {is} below {the_b} in the picture.")),
 )
 _COMPARED = dict(COMPARED)
+#: What the one of two is called that lies so to the other.
+_CALLED = {"above": "upper", "below": "lower"}
 #: Structures that are spoken of without an article, or with another one.
 _TARGETS = {"anatomy.fluid": "fluid", "anatomy.blood_vessel": "a vessel", "anatomy.adhesion": "an adhesion"}
 
@@ -163,9 +165,16 @@ def instruments(c: Composer, *, first: str = "") -> list[Seen]:
     ]
     known |= {seen.id for seen in shown}
     work: dict[str, Seen] = {}
+    acting = {fact.terms[0] for fact in scene.of_kind("triplet") if fact.terms[1] != "verb.null"}
     for fact in scene.of_kind("triplet"):
-        if fact.terms[0] not in known:
-            work.setdefault(fact.terms[0], Seen(fact.terms[0], fact, "work"))
+        id = fact.terms[0]
+        if id in known or id in work or any(item.id == id for item in shown):
+            continue
+        # An idle instrument is labelled because it is seen; one that acts may be hidden.
+        if id in acting:
+            work[id] = Seen(id, fact, "work")
+        else:
+            shown.append(Seen(id, fact, "view"))
     groups = [boxed, shown, list(work.values())]
     found = []
     for number, group in enumerate(groups):
@@ -198,8 +207,20 @@ def see(c: Composer, seen: Sequence[Seen], slot: str = "see") -> list[int]:
     work = [item for item in seen if item.how == "work"]
     numbers: list[int] = []
     left = list(boxed)
+    kinds = [item.id for item in boxed]
     while left:
-        joint = len(left) >= 2 and c.pick(f"{slot}:joint:{len(left)}", ["joint", "apart"]) == "joint"
+        # "Two graspers" would be wrong of three, and "a grasper" beside another one a riddle.
+        many = kinds.count(left[0].id) > 2
+        if many:
+            own = [item for item in left if item.id == left[0].id]
+            left = [item for item in left if item.id != left[0].id]
+            numbers.append(_several(c, own))
+            continue
+        joint = (
+            len(left) >= 2
+            and kinds.count(left[1].id) <= 2
+            and c.pick(f"{slot}:joint:{len(left)}", ["joint", "apart"]) == "joint"
+        )
         take, left = (left[:2], left[2:]) if joint else (left[:1], left[1:])
         numbers.append(_lie(c, take, f"{slot}:{len(left)}"))
     if shown:
@@ -207,6 +228,14 @@ def see(c: Composer, seen: Sequence[Seen], slot: str = "see") -> list[int]:
     if work:
         numbers.append(_work(c, work, slot, too=bool(numbers)))
     return numbers
+
+
+def _several(c: Composer, items: Sequence[Seen]) -> int:
+    """Three or more of one kind, each with its box."""
+    boxes = [c.box(item.fact.box) for item in items]
+    name = slots(c, items[0].id)["many"]
+    text = f"{capital(NUMBER_WORDS[min(len(items), 7)])} {name} are in view {' '.join(f'<bbox:{n}>' for n in boxes)}."
+    return c.add(1, text, "measured", [*(f"fact:{item.fact.id}" for item in items), *(f"box:{n}" for n in boxes)])
 
 
 def _lie(c: Composer, items: Sequence[Seen], slot: str) -> int:
@@ -294,8 +323,7 @@ def subjects_of(c: Composer, facts: Sequence[Fact]) -> list[str]:
             continue
         words = compared(fact.box, twins[0].box, field_of(c.scene)) if len(twins) == 1 else ()
         if words:
-            called = {"above": "upper", "below": "lower"}.get(words[0], words[0])
-            found.append(f"the {called} {name}")
+            found.append(f"the {_CALLED.get(words[0], words[0])} {name}")
         else:
             before = any(other.terms[0] == fact.terms[0] for other in facts[: len(found)])
             found.append(f"another {name}" if before else f"one {name}")
@@ -317,20 +345,32 @@ def relations(c: Composer, facts: Sequence[Fact]) -> list[tuple[str, Fact, Fact]
     """What was measured between two outlined things: (`touches`, `left`, `above` ..., one, other)."""
     field = field_of(c.scene)
     found = []
-    for n, fact in enumerate(facts):
-        for other in facts[n + 1 :]:
-            if fact.terms[0] == other.terms[0]:
-                continue
+    # Of things that cannot be told apart nobody would know which is meant.
+    known = [fact for fact in facts if called(c, fact)]
+    for n, fact in enumerate(known):
+        for other in known[n + 1 :]:
             if touching(c.scene, fact.id, other.id):
                 found.append(("touches", fact, other))
             found += [(word, fact, other) for word in compared(fact.box, other.box, field)]
     return found
 
 
+def called(c: Composer, fact: Fact) -> str:
+    """How one outlined thing is called: `the cystic duct`; of two of a kind `the left grasper`; "" where it is not clear."""
+    every = [*c.scene.of_kind("anatomy"), *c.scene.of_kind("object"), *boxed_instruments(c)]
+    twins = [other for other in every if other.terms[0] == fact.terms[0] and other.id != fact.id]
+    name = slots(c, fact.terms[0])["bare"]
+    if not twins:
+        return f"the {name}"
+    words = compared(fact.box, twins[0].box, field_of(c.scene)) if len(twins) == 1 else ()
+    return f"the {_CALLED.get(words[0], words[0])} {name}" if words else ""
+
+
 def relate(c: Composer, relation: tuple[str, Fact, Fact], slot: str, level: int = 2) -> int:
     """A measured relation as a sentence."""
     word, fact, other = relation
-    words, second = slots(c, fact.terms[0]), slots(c, other.terms[0])
+    words = slots(c, fact.terms[0]) | {"the": called(c, fact)}
+    second = {"the": called(c, other)}
     if word == "touches":
         value = c.scene.measure("gap", fact.id, other.id)
         both = "+".join(sorted((fact.id, other.id)))

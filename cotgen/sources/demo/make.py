@@ -29,6 +29,8 @@ from cotgen.sources.demo.film import PICTURES, film
 
 #: Goes up when the same settings give other bytes.
 DEMO_VERSION = 1
+#: How many surgeries by default: the first eight have one each of the peculiarities of the real files.
+SURGERIES = 8
 
 _RECORD = ".cotgen-demo.json"
 _ADVICE = "Name another folder for the demo."
@@ -50,7 +52,7 @@ def make_demo(
     folder: Path,
     *,
     source: str = "cholec80",
-    surgeries: int = 8,
+    surgeries: int = SURGERIES,
     seed: int = 0,
     seconds: int = 60,
     size: tuple[int, int] = (854, 480),
@@ -81,7 +83,7 @@ def write_annotations(
     folder: Path,
     *,
     source: str = "cholec80",
-    surgeries: int = 8,
+    surgeries: int = SURGERIES,
     seed: int = 0,
     seconds: int = 60,
 ) -> None:
@@ -105,7 +107,9 @@ def _make(
     videos: bool,
 ) -> None:
     if source != "cholec80":
-        raise CotgenError(f"There is no demo of {source}; the only one so far is cholec80.")
+        raise CotgenError(
+            f"This is the demo of cholec80, not of {source}; `cotgen demo --source {source}` makes others."
+        )
     plan = courses(surgeries, seed, seconds, size)
     settings = {
         "version": DEMO_VERSION,
@@ -120,22 +124,22 @@ def _make(
     films = {f"videos/video{c.number:02d}.mp4": c for c in plan} if videos else {}
     root = folder / source
     try:
-        _refuse_downloads(folder, root)
+        refuse_downloads(folder, root)
         root.mkdir(parents=True, exist_ok=True)
-        with _held(root):
-            record = _open_record(root)
+        with held(root):
+            record = open_record(root)
             if record.get("settings") == settings and record["complete"]:
                 return
             for name in record.get("files", {}):
                 if name not in texts and name not in films:
                     (root / name).unlink(missing_ok=True)
-            _save_record(root, settings, dict.fromkeys([*texts, *films], ""), complete=False)
+            save_record(root, settings, dict.fromkeys([*texts, *films], ""), complete=False)
             for name in _FOLDERS if videos else _FOLDERS[:2]:
                 (root / name).mkdir(exist_ok=True)
             for name, text in texts.items():
                 _write(root / name, text.encode())
             _write_films(root, films, seed, workers, progress)
-            _save_record(root, settings, {name: _sha256(root / name) for name in [*texts, *films]}, complete=True)
+            save_record(root, settings, {name: sha256_of(root / name) for name in [*texts, *films]}, complete=True)
     except OSError as error:
         raise CotgenError(
             f"The demo could not be written to {folder}: {error.strerror or error}. "
@@ -184,7 +188,7 @@ def _write_films(
             raise
 
 
-def _refuse_downloads(folder: Path, root: Path) -> None:
+def refuse_downloads(folder: Path, root: Path) -> None:
     """Raise a CotgenError where the folder itself, or a folder in it with another case, looks like a download."""
     for path in (folder, root):
         if path.exists() and not path.is_dir():
@@ -197,7 +201,7 @@ def _refuse_downloads(folder: Path, root: Path) -> None:
 
 
 @contextmanager
-def _held(root: Path) -> Iterator[None]:
+def held(root: Path) -> Iterator[None]:
     """Hold the folder, so that no other demo takes away what this one is writing; gone with the process."""
     handle = os.open(root, os.O_RDONLY)
     try:
@@ -210,8 +214,12 @@ def _held(root: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_record(root: Path) -> dict[str, Any]:
+def open_record(root: Path, names: re.Pattern[str] = _NAME) -> dict[str, Any]:
     """What the demo wrote here before, `complete` only where each file is as it was written.
+
+    Args:
+        root: the folder of the look-alike.
+        names: what the names of its files look like; a record that names others is damaged.
 
     Raises:
         CotgenError: there are files that the demo did not write, or changed ones.
@@ -221,7 +229,7 @@ def _open_record(root: Path) -> dict[str, Any]:
         try:
             record = orjson.loads((root / _RECORD).read_bytes())
             # Files that the record names may be removed, so only names that the demo gives count.
-            sound = all(_NAME.fullmatch(name) for name in record["files"]) and record["complete"] in (True, False)
+            sound = all(names.fullmatch(name) for name in record["files"]) and record["complete"] in (True, False)
         except (orjson.JSONDecodeError, TypeError, KeyError):
             sound = False
         if not sound:
@@ -237,14 +245,15 @@ def _open_record(root: Path) -> dict[str, Any]:
             raise CotgenError(
                 f"{root} holds {name}, which the demo did not write: it may be a real download. {_ADVICE}"
             )
-        elif files[name] and files[name] != _sha256(path):
+        elif files[name] and files[name] != sha256_of(path):
             raise CotgenError(f"{path} was changed since the demo wrote it; remove {root} to make the demo again.")
-    if not all((root / name).is_file() for name in files):
+    if not all((root / name).exists() for name in files):
         record["complete"] = False
     return record
 
 
-def _save_record(root: Path, settings: dict[str, Any], files: dict[str, str], *, complete: bool) -> None:
+def save_record(root: Path, settings: dict[str, Any], files: dict[str, str], *, complete: bool) -> None:
+    """Write down which files the demo wrote, with their sha256 ("" while they are not), and by which settings."""
     record = {"settings": settings, "files": files, "complete": complete}
     _write(root / _RECORD, orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n")
 
@@ -258,6 +267,7 @@ def _write(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""What masks give: boxes, areas, pieces and gaps, against slow definitions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cotgen.draws import draw
+from cotgen.errors import SourceError
+from cotgen.sources.masks import area_of, box_of, gap_of, pieces_of, read_labels
+
+
+def noise(
+    name: str, percent: int, size: tuple[int, int] = (12, 17)
+) -> "np.ndarray[tuple[int, int], np.dtype[np.bool_]]":
+    rows = [[draw(0, name, str(y), str(x)) % 100 < percent for x in range(size[1])] for y in range(size[0])]
+    return np.array(rows, dtype=bool)
+
+
+def slow_pieces(mask: "np.ndarray[tuple[int, int], np.dtype[np.bool_]]") -> list[int]:
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    sizes = []
+    while left:
+        stack, size = [left.pop()], 0
+        while stack:
+            y, x = stack.pop()
+            size += 1
+            near = {(y + a, x + b) for a in (-1, 0, 1) for b in (-1, 0, 1)} & left
+            left -= near
+            stack += near
+        sizes.append(size)
+    return sorted(sizes, reverse=True)
+
+
+def test_pieces_are_joined_by_edges_and_corners() -> None:
+    for n in range(120):
+        mask = noise(f"p{n}", 10 + n % 60)
+        assert pieces_of(mask) == slow_pieces(mask)
+    assert pieces_of(np.zeros((3, 3), bool)) == []
+
+
+def test_boxes_and_areas() -> None:
+    mask = np.zeros((10, 20), bool)
+    mask[2:5, 4:8] = True
+    assert box_of(mask) == [0.2, 0.2, 0.4, 0.5]
+    assert area_of(mask) == 0.06
+    assert box_of(np.zeros((3, 3), bool)) == []
+
+
+def test_the_gap_is_that_of_the_nearest_pixels() -> None:
+    for n in range(80):
+        one, other = noise(f"a{n}", 3, (30, 40)), noise(f"b{n}", 3, (30, 40))
+        if not one.any() or not other.any():
+            continue
+        pairs = np.argwhere(one)[:, None, :] - np.argwhere(other)[None, :, :]
+        least = float(np.sqrt((pairs.astype(float) ** 2).sum(axis=2).min()))
+        assert gap_of(one, other) == round(max(0.0, least - 1), 1)
+    far = np.zeros((10, 200), bool)
+    near = far.copy()
+    far[0, 0], near[0, 150] = True, True
+    assert gap_of(far, near) is None
+    assert gap_of(far, far) == 0.0
+
+
+def test_masks_are_read_from_any_channel_layout_and_nothing_else(tmp_path: Path) -> None:
+    values = np.array([[0, 3], [255, 6]], np.uint8)
+    Image.fromarray(values).save(tmp_path / "grey.png")
+    Image.fromarray(np.stack([values] * 3, axis=2)).save(tmp_path / "rgb.png")
+    for name in ("grey.png", "rgb.png"):
+        assert (read_labels(tmp_path, name) == values).all()
+    Image.fromarray(np.stack([values, values, values + 1], axis=2)).save(tmp_path / "colour.png")
+    with pytest.raises(SourceError, match="channels that differ"):
+        read_labels(tmp_path, "colour.png")
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="no readable picture"):
+        read_labels(tmp_path, "no.png")
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_labels(tmp_path, "gone.png")
