@@ -22,8 +22,9 @@ MAX_MASK_BYTES = 64 * 2**20
 MAX_PIXELS = 7680 * 4320
 #: Gaps are measured up to this distance, in pixels; outlines further apart have none.
 FARTHEST = 50
-#: A gap takes at most so many comparisons of border pixels; longer borders are thinned first.
-_MOST_BORDER = 3000
+#: Border pixels are compared with those of their own and the neighbouring squares of this side, which hold all that are
+#: near enough.
+_SQUARE = FARTHEST + 2
 
 
 def read_labels(root: Path, file: str) -> Labels:
@@ -150,25 +151,40 @@ def gap_of(one: Mask, other: Mask) -> float | None:
         a, b = boxes[0][axis], boxes[1][axis]
         if max(a[0], b[0]) - min(a[-1], b[-1]) > FARTHEST + 1:
             return None
-    first, second = _border(one), _border(other)
+    if (one & other).any():
+        return 0.0
+    first, second = _squares(_border(one)), _squares(_border(other))
     least = math.inf
-    for start in range(0, len(first), 256):
-        part = first[start : start + 256]
-        delta = part[:, None, :] - second[None, :, :]
-        least = min(least, float((delta.astype(np.int64) ** 2).sum(axis=2).min()))
+    for (y, x), part in first.items():
+        near = [second[there] for a in (-1, 0, 1) for b in (-1, 0, 1) if (there := (y + a, x + b)) in second]
+        if not near:
+            continue
+        others = np.concatenate(near)[None, :, :]
+        for start in range(0, len(part), 256):
+            delta = part[start : start + 256, None, :] - others
+            least = min(least, float((delta**2).sum(axis=2).min()))
+        if least <= 1:
+            return 0.0
+    if least == math.inf:
+        return None
     distance = max(0.0, math.sqrt(least) - 1)
     return round(distance, 1) if distance <= FARTHEST else None
 
 
 def _border(mask: Mask) -> NDArray[np.int32]:
-    """The pixels of a mask that have a neighbour outside it, thinned evenly where there are very many."""
+    """The pixels of a mask that have a neighbour outside it; all of a mask that fills the picture."""
     inner = mask.copy()
     inner[1:, :] &= mask[:-1, :]
     inner[:-1, :] &= mask[1:, :]
     inner[:, 1:] &= mask[:, :-1]
     inner[:, :-1] &= mask[:, 1:]
     found = np.argwhere(mask & ~inner).astype(np.int32)
-    if not len(found):
-        found = np.argwhere(mask).astype(np.int32)
-    step = -(-len(found) // _MOST_BORDER)
-    return found[::step]
+    return found if len(found) else np.argwhere(mask).astype(np.int32)
+
+
+def _squares(points: NDArray[np.int32]) -> dict[tuple[int, int], NDArray[np.int32]]:
+    """The points of each square of the picture."""
+    squares = points // _SQUARE
+    order = np.lexsort((squares[:, 1], squares[:, 0]))
+    ends = np.flatnonzero(np.diff(squares[order], axis=0).any(axis=1)) + 1
+    return {(int(part[0, 0]) // _SQUARE, int(part[0, 1]) // _SQUARE): part for part in np.split(points[order], ends)}

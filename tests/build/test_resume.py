@@ -189,7 +189,7 @@ def test_killed_at_twenty_moments_and_started_again_at_once(
         out = tmp_path / f"{attempt}" / "out"
         out.parent.mkdir()
         first = Command(data, out)
-        time.sleep(seconds * (draw(0, "kill", str(attempt)) % 1000) / 1000)
+        time.sleep(0.8 * seconds * (draw(0, "kill", str(attempt)) % 1000) / 1000)
         killed += first.process.poll() is None
         first.process.kill()
         first.process.wait()

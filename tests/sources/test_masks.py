@@ -63,6 +63,21 @@ def test_the_gap_is_that_of_the_nearest_pixels() -> None:
     assert gap_of(far, far) == 0.0
 
 
+def test_long_borders_are_measured_as_exactly() -> None:
+    """A comb of 200 teeth, and a rod that touches or misses one of them."""
+    comb = np.zeros((400, 1700), bool)
+    for x in range(50, 1650, 8):
+        comb[:300, x : x + 4] = True
+    for x in range(51, 1640, 97):
+        rod = np.zeros_like(comb)
+        rod[300:, x] = True
+        across = int(np.abs(np.flatnonzero(comb[299]) - x).min())
+        assert gap_of(comb, rod) == gap_of(rod, comb) == round(float(np.hypot(across, 1)) - 1, 1)
+    whole, inner = np.ones((300, 300), bool), np.zeros((300, 300), bool)
+    inner[150, 150] = True
+    assert gap_of(whole, inner) == 0.0, "one inside the other, with both borders far apart"
+
+
 def test_masks_are_read_from_any_channel_layout_and_nothing_else(tmp_path: Path) -> None:
     values = np.array([[0, 3], [255, 6]], np.uint8)
     Image.fromarray(values).save(tmp_path / "grey.png")

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cotgen.errors import SourceError
+from cotgen.ontology import alias
 from cotgen.sources.base import SurgeryFacts
 from cotgen.sources.sar_rarp50 import SarRarp50
 from cotgen.surgeries.identity import canonical
@@ -85,7 +86,108 @@ def test_a_mask_of_other_classes_is_refused_and_zips_are_named(tmp_path: Path) -
     write(tmp_path, mask=np.full((10, 10), 12, np.uint8))
     with pytest.raises(SourceError, match="has the value 12"):
         read(tmp_path)
-    zipped = tmp_path / "zipped"
-    zipped.mkdir()
+    zipped = tmp_path / "zipped" / "train1"
+    zipped.mkdir(parents=True)
     (zipped / "video_01.zip").write_bytes(b"")
-    assert READER.scan(zipped) is None and "unpack" in READER.missing(zipped)
+    assert READER.scan(zipped.parent) is None
+    assert "it holds train1/video_01.zip; unpack each zip" in READER.missing(zipped.parent)
+
+
+def test_what_is_missing_or_there_twice_is_named(tmp_path: Path) -> None:
+    write(tmp_path, folder="train1/video_01")
+    write(tmp_path, folder="train2/video_02")
+    write(tmp_path, folder="copy/video_02")
+    for file in (
+        "train1/video_03.zip",
+        "train1/video_01.zip",
+        "test/video_41/other.txt",
+        "test/video_42/action_discrete.txt",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"")
+    write(tmp_path, folder="test/video_43")
+    (tmp_path / "test/video_43/rgb/000000060.jpg").write_bytes(b"")
+    scan = READER.scan(tmp_path)
+    assert scan is not None and [files.surgery for files in scan.surgeries] == ["sar_rarp50/1"]
+    assert [(surgery.partition("/")[2], words) for surgery, words in scan.incomplete] == [
+        ("2", "copy/video_02 and train2/video_02 are both of this surgery; keep one of them"),
+        ("41", "test/video_41 has no action_discrete.txt and no segmentation/"),
+        ("42", "test/video_42 has no video_left.avi and nothing in rgb/"),
+        (
+            "43",
+            "test/video_43/rgb/000000060.jpg and test/video_43/rgb/000000060.png are both of one frame; keep one of them",
+        ),
+        ("3", "train1/video_03.zip is not unpacked; unpack it into a folder of its name"),
+    ]
+
+
+def test_one_kind_of_label_alone_is_read_and_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "train1/video_07_1/action_discrete.txt").unlink()
+    scan = READER.scan(tmp_path)
+    assert scan is not None
+    assert [odd.text for odd in scan.oddities] == ["has no action_discrete.txt: what it labels is not labelled here"]
+    assert set(READER.facts(tmp_path, scan.surgeries[0]).labelled["name"]) == {"sar_rarp50.object"}
+
+
+def test_letter_case_is_forgiven_and_the_video_comes_before_its_pictures(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = tmp_path / "train1/video_07_1"
+    folder.rename(tmp_path / "train1/Video_07_1")
+    folder = tmp_path / "train1/Video_07_1"
+    (folder / "segmentation").rename(folder / "Segmentation")
+    (folder / "Video_Left.AVI").write_bytes(b"")
+    scan = READER.scan(tmp_path)
+    assert scan is not None
+    footage = READER.frames(tmp_path, scan.surgeries[0])
+    assert (footage.video, footage.images, footage.fps) == ("train1/Video_07_1/Video_Left.AVI", (), "60/1")
+    assert "sar_rarp50.object" in set(READER.facts(tmp_path, scan.surgeries[0]).labelled["name"])
+
+
+def test_masks_of_jpeg_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "train1/video_07_1/segmentation/000000120.jpg").write_bytes(b"")
+    scan = READER.scan(tmp_path)
+    assert scan is not None
+    assert [role for role, _ in scan.surgeries[0].annotations] == ["actions", "mask000000060"]
+
+
+def test_rows_that_are_left_out_are_counted_and_have_no_action(tmp_path: Path) -> None:
+    write(tmp_path, "0,1\n6,1\n60,2\n")
+    found = read(tmp_path, 6)
+    assert found.labelled.filter(pl.col("name") == "sar_rarp50.action")["index"].to_list() == [0, 6, 60]
+    assert [(odd.text, odd.count) for odd in found.oddities] == [
+        ("rows are left out: these instants have no action", 8)
+    ]
+
+
+@pytest.mark.parametrize(("wide", "box"), [(9, []), (10, [0.0, 0.0, 0.05, 0.01])])
+def test_a_small_class_has_no_box(tmp_path: Path, wide: int, box: list[float]) -> None:
+    """10 of 20,000 pixels are 0.05 % of the picture."""
+    mask = np.zeros((100, 200), np.uint8)
+    mask[0, :wide] = 4
+    write(tmp_path, mask=mask)
+    assert read(tmp_path).facts.filter(pl.col("kind") == "object")["box"].to_list() == [box]
+
+
+def test_every_class_of_the_data_set_has_a_term(tmp_path: Path) -> None:
+    mask = np.repeat(np.arange(10, dtype=np.uint8), 10)[None, :].repeat(20, axis=0)
+    write(tmp_path, "".join(f"{6 * n},{n}\n" for n in range(8)), mask)
+    found = read(tmp_path, 6).facts
+    assert found.filter(pl.col("kind") == "object")["terms"].list.first().to_list() == [
+        f"object.{name}"
+        for name in (
+            "clasper",
+            "wrist",
+            "shaft",
+            "needle",
+            "thread",
+            "suction_tool",
+            "needle_holder",
+            "clamps",
+            "catheter",
+        )
+    ]
+    assert found.filter(pl.col("kind") == "action")["terms"].list.first().to_list() == list(
+        alias("sar_rarp50", "action").values()
+    )

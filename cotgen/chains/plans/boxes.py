@@ -13,6 +13,7 @@ from cotgen.chains.plans.words import (
     relations,
     see,
     slots,
+    unclear,
     where,
 )
 from cotgen.ontology import term
@@ -89,6 +90,9 @@ def one(c: Composer) -> None:
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
+    elif unclear(c, [*own, *extra]):
+        c.statements.clear()
+        return
     else:
         c.add(2, c.pick("nothing", UNRELATED if extra else NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
     text = fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
@@ -104,6 +108,9 @@ def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     found = relations(c, others[:2])
     if found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
+    elif unclear(c, others[:2]):
+        c.statements.clear()
+        return
     else:
         c.add(2, c.pick("nothing", UNRELATED if len(shown) > 1 else NOTHING_ELSE), "follows", [f"statement:{denied}"])
     thing = "instrument" if kind == "instrument" else "structure"
@@ -137,6 +144,9 @@ def _all(c: Composer, shapes: tuple[str, ...]) -> None:
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
+    elif unclear(c, facts):
+        c.statements.clear()
+        return
     else:
         c.add(2, c.pick("nothing", ALONE if len(facts) == 1 else UNRELATED), "follows", [f"statement:{shown[0]}"])
     number = len(facts)

@@ -355,6 +355,20 @@ def relations(c: Composer, facts: Sequence[Fact]) -> list[tuple[str, Fact, Fact]
     return found
 
 
+def unclear(c: Composer, facts: Sequence[Fact]) -> bool:
+    """Whether something was measured between these that cannot be told, since one of them cannot be named clearly."""
+    field = field_of(c.scene)
+    every = [
+        fact for fact in (*c.scene.of_kind("anatomy"), *c.scene.of_kind("object"), *boxed_instruments(c)) if fact.box
+    ]
+    return any(
+        touching(c.scene, fact.id, other.id) or compared(fact.box, other.box, field)
+        for fact in facts
+        for other in every
+        if other.id != fact.id
+    )
+
+
 def called(c: Composer, fact: Fact) -> str:
     """How one outlined thing is called: `the cystic duct`; of two of a kind `the left grasper`; "" where it is not clear."""
     every = [*c.scene.of_kind("anatomy"), *c.scene.of_kind("object"), *boxed_instruments(c)]

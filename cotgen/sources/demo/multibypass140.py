@@ -52,6 +52,9 @@ def make_multibypass140(folder: Path, surgeries: int = 6, seed: int = 0) -> None
             for k in range(second, second + seconds):
                 looks[k] = ("out", 0)
         if centre == "bern":
+            # Before the first phase the camera is cleaned: a second outside the body that no phase holds.
+            phases.append({"start": 0, "end": 1_400, "label_name": "out_of_body", "label_id": OVERLAYS["out_of_body"]})
+            looks[0] = looks[1] = ("out", 0)
             phases.append(
                 {
                     "start": at // 2,
