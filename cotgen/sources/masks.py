@@ -103,12 +103,35 @@ def area_of(mask: Mask) -> float:
 
 
 def pieces_of(mask: Mask) -> list[int]:
-    """The sizes of the connected pieces of a mask in pixels, largest first (neighbours by edge or corner).
+    """The sizes of the connected pieces of a mask in pixels, largest first (neighbours by edge or corner)."""
+    return [size for size, _ in _pieces(mask)]
+
+
+def box_of_main(mask: Mask, least: float) -> list[float]:
+    """The bounding box, as `box_of`, of the pieces that hold at least this share of a mask.
+
+    Stray pixels of an outline, and bits of it behind something else, do not widen it. The largest piece always counts.
+    """
+    found = _pieces(mask)
+    if not found:
+        return []
+    whole = sum(size for size, _ in found)
+    kept = [box for n, (size, box) in enumerate(found) if n == 0 or size >= least * whole]
+    height, width = mask.shape
+    return [
+        min(box[0] for box in kept) / width, min(box[1] for box in kept) / height,
+        max(box[2] for box in kept) / width, max(box[3] for box in kept) / height,
+    ]  # fmt: skip
+
+
+def _pieces(mask: Mask) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """(size, box in pixels) of the connected pieces of a mask, largest first.
 
     Runs of each row are joined with those that they touch in the row above.
     """
     parent: list[int] = []
     size: list[int] = []
+    boxes: list[tuple[int, int, int, int]] = []
 
     def root(n: int) -> int:
         while parent[n] != n:
@@ -117,7 +140,7 @@ def pieces_of(mask: Mask) -> list[int]:
         return n
 
     above: list[tuple[int, int, int]] = []
-    for row in mask:
+    for y, row in enumerate(mask):
         edges = np.flatnonzero(np.diff(np.concatenate(([0], row.view(np.int8), [0]))))
         current: list[tuple[int, int, int]] = []
         at = 0
@@ -125,6 +148,7 @@ def pieces_of(mask: Mask) -> list[int]:
             own = len(parent)
             parent.append(own)
             size.append(end - start)
+            boxes.append((start, y, end, y + 1))
             while at < len(above) and above[at][1] < start:
                 at += 1
             other = at
@@ -133,10 +157,14 @@ def pieces_of(mask: Mask) -> list[int]:
                 if a != b:
                     parent[b] = a
                     size[a] += size[b]
+                    one, two = boxes[a], boxes[b]
+                    boxes[a] = min(one[0], two[0]), min(one[1], two[1]), max(one[2], two[2]), max(one[3], two[3])
                 other += 1
             current.append((start, end, own))
         above = current
-    return sorted((size[n] for n in range(len(parent)) if parent[n] == n), reverse=True)
+    return sorted(
+        ((size[n], boxes[n]) for n in range(len(parent)) if parent[n] == n), key=lambda piece: (-piece[0], piece[1])
+    )
 
 
 def gap_of(one: Mask, other: Mask) -> float | None:

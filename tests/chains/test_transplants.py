@@ -80,11 +80,20 @@ def holds_there(pair: Pair, home: Scene, other: Scene) -> bool:
 
     at_home = {fact.id: fact for fact in home.facts}
     there = {form(fact) for fact in other.facts}
+    named = {form(fact)[:3] for fact in other.facts}
+    # A box shows an instrument as well as a label of presence does, so the sentence stays true with that alone.
+    seen = {fact.terms[0] for fact in other.facts if fact.kind == "triplet" and fact.box}
     for statement in pair.statements:
         for text in statement.evidence:
             kind, _, rest = text.partition(":")
             name, _, term = rest.partition("/")
-            if kind == "fact" and form(at_home[rest]) not in there:
+            placed = any(item.startswith(("box:", "pixel:")) for item in statement.evidence)
+            # Where a sentence tells no place, the same label with another box is the same.
+            if kind == "fact" and not (
+                form(at_home[rest]) in there or (not placed and form(at_home[rest])[:3] in named)
+            ):
+                if at_home[rest].kind == "instrument" and not at_home[rest].box and at_home[rest].terms[0] in seen:
+                    continue
                 return False
             if kind in ("none", "all") and name not in other.labelled:
                 return False
