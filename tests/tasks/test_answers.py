@@ -167,7 +167,7 @@ def test_the_longest_reply_that_is_read_is_read_fast(unit: str) -> None:
     reply = (unit * 65_536)[:65_536]
     started = time.process_time()
     assert extract_answer(reply) is None
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 0.5
 
 
 @given(st.text(st.characters()), st.sampled_from(QUESTIONS))

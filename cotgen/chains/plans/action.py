@@ -9,7 +9,6 @@ from cotgen.ontology import term
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 
-NO_CONTACT = ("No contact of these with one another is measured.",)
 IN_VIEW = ("{List} are in view.", "In view are {list}.")
 ONE_IN_VIEW = ("{List} {is} in view.", "In view {is} {list}.")
 AT_THIS_MOMENT = ("At this moment {act}", "{Act}", "In this view {act}")
@@ -35,12 +34,11 @@ def action(c: Composer) -> None:
                 and second is not drawn[c.shuffle("relation", range(len(drawn)))[0]]
             ):
                 relate(c, second, "relate:2")
+    elif len(things) == 1:
+        name = slots(c, things[0].terms[0])["the"]
+        c.add(2, f"There is thus no second thing to relate {name} to.", "follows", ["statement:0"])
     else:
-        names = listed([slots(c, thing.terms[0])["the"] for thing in things])
-        if len(things) == 1:
-            c.add(2, f"{capital(names)} is not related to another outlined thing here.", "follows", ["statement:0"])
-        else:
-            c.add(2, c.pick("none", NO_CONTACT), "follows", ["statement:0"])
+        return  # nothing was measured between them, and a chain does not say so
     ids = {thing.terms[0] for thing in things}
     known = [
         name for name, item in entries().items()

@@ -8,6 +8,7 @@ from cotgen.chains.plans.words import (
     Seen,
     acts,
     boxed_instruments,
+    explain,
     instruments,
     relate,
     relations,
@@ -28,7 +29,6 @@ NOTHING_TO_MARK = (
 ALL_MARKED = ("{Number} {things} {are} thus to be marked.", "So there {are} {number} {things} to mark.")
 ALL_COUNTED = ("So there {are} {number} {things}.", "That makes {number} {things}.")
 ALONE = ("There is thus no second one to relate it to.",)
-UNRELATED = ("How they lie to one another is not measured.", "No relation between them is measured.")
 NOTHING_ELSE = ("There is thus nothing to relate it to.",)
 CENTRES = (
     (
@@ -90,11 +90,11 @@ def one(c: Composer) -> None:
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
-    elif unclear(c, [*own, *extra]):
-        c.statements.clear()
-        return
-    else:
-        c.add(2, c.pick("nothing", UNRELATED if extra else NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
+    elif not explain(c, [subject, *(fact.terms[0] for fact in extra)]):
+        if extra or unclear(c, own):
+            c.statements.clear()
+            return
+        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
     text = fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
     c.add(3, text, "follows", [f"statement:{n}" for n in shown[: len(own)]])
 
@@ -108,11 +108,11 @@ def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     found = relations(c, others[:2])
     if found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
-    elif unclear(c, others[:2]):
-        c.statements.clear()
-        return
-    else:
-        c.add(2, c.pick("nothing", UNRELATED if len(shown) > 1 else NOTHING_ELSE), "follows", [f"statement:{denied}"])
+    elif not explain(c, [subject, *(fact.terms[0] for fact in others[:2])]):
+        if shown:
+            c.statements.clear()
+            return
+        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{denied}"])
     thing = "instrument" if kind == "instrument" else "structure"
     c.add(3, fill(c.pick("close", NOTHING_TO_MARK), thing=thing), "follows", [f"statement:{denied}", absent])
 
@@ -144,11 +144,11 @@ def _all(c: Composer, shapes: tuple[str, ...]) -> None:
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
-    elif unclear(c, facts):
-        c.statements.clear()
-        return
-    else:
-        c.add(2, c.pick("nothing", ALONE if len(facts) == 1 else UNRELATED), "follows", [f"statement:{shown[0]}"])
+    elif not explain(c, [fact.terms[0] for fact in facts]):
+        if len(facts) > 1:
+            c.statements.clear()
+            return
+        c.add(2, c.pick("nothing", ALONE), "follows", [f"statement:{shown[0]}"])
     number = len(facts)
     text = fill(
         c.pick("close", shapes),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cotgen.chains.grammar import NUMBER_WORDS, Composer, capital, fill, listed
 from cotgen.chains.places import PLACES
-from cotgen.chains.plans.words import relate, relations, slots, where
+from cotgen.chains.plans.words import explain, relate, relations, slots, where
 from cotgen.records import Fact
 
 CRITERIA = ("cvs.two_structures", "cvs.hepatocystic_triangle", "cvs.cystic_plate")
@@ -57,7 +57,6 @@ CRITERION_NOT_MET = ("So the criterion is not met in this view.", "This criterio
 STRUCTURES = ("{List} {are} in view.", "In view {are} {list}.", "The view shows {list}.")
 NO_STRUCTURE = ("None of the structures asked about is identified.",)
 NOTHING_RELATED = ("There is thus no structure to relate to another.",)
-NOT_COMPARED = ("No relation between them is measured.", "How they lie to one another is not measured.")
 TO_NAME = ("{Number} {structures} {are} thus to be named.", "So there {are} {number} {structures} to name.")
 NONE_TO_NAME = ("So there is no structure to name.",)
 INSTRUMENT = ("An instrument is in view.", "The view shows an instrument.")
@@ -110,8 +109,10 @@ def measured(c: Composer, facts: list[Fact]) -> None:
     """Level 2: one or two measured relations of what level 1 named, or that there is none."""
     found = relations(c, facts)
     if not found:
-        shapes = NOT_COMPARED if len(facts) > 1 else NOTHING_RELATED
-        c.add(2, c.pick("nothing", shapes), "follows", ["statement:0"])
+        if not facts:
+            c.add(2, c.pick("nothing", NOTHING_RELATED), "follows", ["statement:0"])
+        else:
+            explain(c, [fact.terms[0] for fact in facts])
         return
     order = c.shuffle("relations", range(len(found)))
     relate(c, found[order[0]], "relate")
@@ -122,12 +123,11 @@ def measured(c: Composer, facts: list[Fact]) -> None:
 def cvs(c: Composer) -> None:
     """All three criteria in the words of their votes, and the whole where it is determined."""
     facts = {fact.terms[0]: fact for fact in c.scene.of_kind("cvs")}
-    if not c.scene.says("anatomy") and not c.scene.says("instrument"):
-        _without_outlines(c)
-    else:
-        things = anatomy(c)[:4]
-        show(c, things)
-        measured(c, things)
+    if not c.scene.says("anatomy"):
+        return  # judged and not outlined: there is nothing that level 1 could point at
+    things = anatomy(c)[:4]
+    show(c, things)
+    measured(c, things)
     told = []
     for criterion in CRITERIA:
         fact = facts[criterion]
@@ -142,29 +142,15 @@ def cvs(c: Composer) -> None:
     c.add(3, c.pick("overall", shapes if not yes or len(met) == 3 else ACHIEVED[1:]), "follows", grounds)
 
 
-def _without_outlines(c: Composer) -> None:
-    """Frames that were judged and not outlined: level 1 has only the picture itself."""
-    value = c.scene.measure("brightness")
-    if value is None:
-        return
-    c.add(1, c.pick("lit", LIT), "measured", [f"pixel:brightness={value}"])
-    c.add(2, c.pick("unrelated", UNRELATED), "follows", ["statement:0"])
-
-
-LIT = ("The picture is lit.", "There is light in the picture.")
-UNRELATED = ("No outline is given by which structures could be related.",)
-
-
 def criterion(c: Composer) -> None:
     """One criterion, asked by name."""
     subject = c.question.subject[0]
     fact = next(fact for fact in c.scene.of_kind("cvs") if fact.terms[0] == subject)
-    if not c.scene.says("anatomy") and not c.scene.says("instrument"):
-        _without_outlines(c)
-    else:
-        things = anatomy(c)[:3]
-        show(c, things)
-        measured(c, things)
+    if not c.scene.says("anatomy"):
+        return
+    things = anatomy(c)[:3]
+    show(c, things)
+    measured(c, things)
     told = c.add(3, _BY_VOTES[subject][votes(fact)], "label", [f"fact:{fact.id}"])
     shapes = CRITERION_MET if c.question.truth == ("yes",) else CRITERION_NOT_MET
     c.add(3, c.pick("close", shapes), "follows", [f"statement:{told}", f"fact:{fact.id}"])

@@ -13,6 +13,7 @@ from typing import Literal
 from cotgen.chains.grammar import ALSO, NUMBER_WORDS, Composer, capital, fill, listed
 from cotgen.chains.places import PLACES, compared, field_of, place, touching
 from cotgen.ontology import term
+from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 
 Sight = Literal["box", "view", "work"]
@@ -353,6 +354,23 @@ def relations(c: Composer, facts: Sequence[Fact]) -> list[tuple[str, Fact, Fact]
                 found.append(("touches", fact, other))
             found += [(word, fact, other) for word in compared(fact.box, other.box, field)]
     return found
+
+
+def explain(c: Composer, ids: Iterable[str], slot: str = "explain") -> bool:
+    """Level 2 where nothing is labelled or measured between things: what is known of one of them; False for none.
+
+    Silence, not ignorance: a chain never says that something was not measured.
+    """
+    there = set(ids)
+    names = [
+        name
+        for name, item in entries().items()
+        if item.usable and item.procedure == c.scene.procedure and name.startswith(("place.", "function."))
+        if set(item.about) <= there
+    ]
+    if names:
+        c.know(2, c.pick(slot, names))
+    return bool(names)
 
 
 def unclear(c: Composer, facts: Sequence[Fact]) -> bool:
