@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,16 @@ def _array(root: Path, file: str) -> np.ndarray[Any, np.dtype[Any]]:
             raise ValueError
         data.seek(0)
         array: np.ndarray[Any, np.dtype[Any]] = np.load(data, allow_pickle=False)
-    except (ValueError, OSError, EOFError, TypeError, SyntaxError, KeyError, OverflowError, RecursionError):
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        SyntaxError,
+        RecursionError,
+        TokenError,
+    ):
         raise SourceError("is no NPY file of numbers; get it again", file=file) from None
     return array

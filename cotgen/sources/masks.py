@@ -37,9 +37,8 @@ def read_labels(root: Path, file: str) -> Labels:
         SourceError: it is no such picture.
     """
     found = _picture(root, file)
-    array = np.asarray(
-        found.convert("RGB") if found.mode in ("RGB", "RGBA") else found.convert("P") if found.mode == "P" else found
-    )
+    # The alpha channel of a mask says nothing; the numbers of a palette are the classes.
+    array = np.asarray(found.convert({"RGBA": "RGB", "LA": "L"}.get(found.mode, found.mode)))
     if array.ndim == 2:
         if array.dtype not in (np.uint8, np.bool_) and (array.min(initial=0) < 0 or array.max(initial=0) > 255):
             raise SourceError("holds values over 255; a mask of classes was expected", file=file)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cotgen.draws import draw
 from cotgen.errors import SourceError
-from cotgen.sources.masks import area_of, box_of, gap_of, pieces_of, read_labels
+from cotgen.sources.masks import area_of, box_of, box_of_main, gap_of, pieces_of, read_labels
 
 
 def noise(
@@ -92,3 +92,28 @@ def test_masks_are_read_from_any_channel_layout_and_nothing_else(tmp_path: Path)
         read_labels(tmp_path, "no.png")
     with pytest.raises(SourceError, match="cannot be read"):
         read_labels(tmp_path, "gone.png")
+
+
+def test_the_box_of_the_main_pieces_leaves_out_strays() -> None:
+    mask = np.zeros((10, 20), bool)
+    mask[2:6, 4:9], mask[9, 19], mask[8, 2:4] = True, True, True
+    assert box_of_main(mask, 0.1) == [0.2, 0.2, 0.45, 0.6]
+    assert box_of_main(mask, 0.05) == [0.1, 0.2, 0.45, 0.9]
+    assert box_of_main(mask, 0.0) == box_of(mask)
+    scattered = np.zeros((9, 9), bool)
+    scattered[::2, ::2] = True
+    assert len(box_of_main(scattered, 0.5)) == 4, "the largest piece counts, however small"
+    assert box_of_main(np.zeros((3, 3), bool), 0.1) == []
+    for n in range(60):
+        some = noise(f"m{n}", 5 + n)
+        assert box_of_main(some, 0.0) == box_of(some)
+
+
+def test_alpha_says_nothing_and_palettes_are_numbers(tmp_path: Path) -> None:
+    values = np.array([[0, 3], [255, 6]], np.uint8)
+    Image.fromarray(np.stack([values, values], axis=2), "LA").save(tmp_path / "alpha.png")
+    palette = Image.fromarray(values, "P")
+    palette.putpalette([7] * 768)
+    palette.save(tmp_path / "palette.png")
+    for name in ("alpha.png", "palette.png"):
+        assert (read_labels(tmp_path, name) == values).all()

@@ -9,8 +9,10 @@ from cotgen.ontology import term
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 
+_PARTS = {"object.clasper", "object.wrist", "object.shaft"}
 IN_VIEW = ("{List} are in view.", "In view are {list}.")
-ONE_IN_VIEW = ("{List} {is} in view.", "In view {is} {list}.")
+ONE__PARTS = {"object.clasper", "object.wrist", "object.shaft"}
+IN_VIEW = ("{List} {is} in view.", "In view {is} {list}.")
 AT_THIS_MOMENT = ("At this moment {act}", "{Act}", "In this view {act}")
 
 
@@ -22,7 +24,8 @@ def action(c: Composer) -> None:
         return
     things = [things[n] for n in c.shuffle("order", range(len(things)))][:3]
     _show(c, things)
-    found = relations(c, things)
+    # That the parts of one instrument hang together says nothing.
+    found = [item for item in relations(c, things) if not {item[1].terms[0], item[2].terms[0]} <= _PARTS]
     touching = [item for item in found if item[0] == "touches"]
     if touching or found:
         drawn = touching or found

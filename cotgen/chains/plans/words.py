@@ -337,6 +337,9 @@ def act(c: Composer, fact: Fact, subject: str, slot: str) -> str:
     shapes: tuple[str, ...] = (_STATES if fact.source == "endovis18" else _ACTS)[verb]
     if instrument == "instrument.scissors" and verb == "verb.cut":
         shapes = (*shapes, "{The} {is} dividing {t}.")
+    if instrument == "instrument.irrigator":
+        # A tube pushes tissue aside; it has no jaws to pull with.
+        shapes = tuple(shape for shape in shapes if "traction" not in shape)
     numbered = agree(term(instrument).number == "plural" and not subject.startswith(("one ", "another ")))
     aim = "" if what == "anatomy.null" else target(what, verb)
     return fill(c.pick(slot, shapes), the=subject, t=aim, **numbered)

@@ -1,9 +1,15 @@
-"""A look-alike of Endoscapes2023: drawn structures, masks and COCO boxes of the same shapes, votes that disagree."""
+"""A look-alike of Endoscapes2023: drawn structures, masks and COCO boxes of the same shapes, votes that disagree.
+
+As in the release the files of boxes hold the outlines of instances as run lengths, the files of votes may list no box,
+and the pictures of the `_seg` folders are what becomes of a link where links are unpacked as texts.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+import numpy as np
 
 from cotgen.draws import draw
 from cotgen.sources.demo.shapes import Thing, blob, classes, extent, paint, rod, save, write
@@ -47,14 +53,21 @@ def make_endoscapes(folder: Path, surgeries: int = 6, seed: int = 0) -> None:
             rows.append(f"{video},{frame},{votes[0]},{votes[1]},{votes[2]},0,True,{outlined},{cells}")
             if outlined:
                 mask = classes(SIZE, things, {name: n for n, name in enumerate(CLASSES)})
+                seen = np.asarray(mask).copy()
                 if n % 6 == 0 and n:
                     mask.paste(255, (0, 0, 40, 40))
                 save(mask, folder / "semseg" / f"{key}.png")
+                write(folder / f"{split}_seg" / f"{key}.jpg", f"../{split}/{key}.jpg")
                 for thing in things:
                     x1, y1, x2, y2 = extent(SIZE, thing.shape)
                     category = CLASSES.index(thing.name) - 1
                     boxes[split].append(
-                        {"image_id": record["id"], "category_id": category, "bbox": [x1, y1, x2 - x1, y2 - y1]}
+                        {
+                            "image_id": record["id"],
+                            "category_id": category,
+                            "bbox": [x1, y1, x2 - x1, y2 - y1],
+                            "segmentation": {"size": [SIZE[1], SIZE[0]], "counts": runs(seen == category + 1)},
+                        }
                     )
     categories = [{"id": n, "name": name} for n, name in enumerate(CLASSES[1:])]
     for split, images in records.items():
@@ -62,9 +75,28 @@ def make_endoscapes(folder: Path, surgeries: int = 6, seed: int = 0) -> None:
             boxed = [image for image in images if image["is_det_keyframe"]]
             content = {"images": boxed, "annotations": boxes[split], "categories": categories}
             write(folder / split / "annotation_coco.json", json.dumps(content))
-            write(folder / split / "annotation_ds_coco.json", json.dumps({"images": images, "annotations": []}))
+            write(
+                folder / split / "annotation_ds_coco.json",
+                json.dumps({**content, "images": images, "annotations": []}),
+            )
     write(folder / "all_metadata.csv", "\n".join(rows) + "\n")
     write(folder / "train_vids.txt", "".join(f"{video:.18e}\n" for video, split in VIDEOS if split == "train"))
+
+
+def runs(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
+    """A mask as COCO keeps it: lengths of runs down the columns, each from the fourth on less the last but one."""
+    flat = np.concatenate(([False], mask.T.ravel()))
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    lengths = np.diff(np.concatenate(([0], edges, [mask.size]))).tolist()
+    text = []
+    for n, length in enumerate(lengths):
+        value, more = length - lengths[n - 2] if n > 2 else length, True
+        while more:
+            code = value & 31
+            value >>= 5
+            more = value != (-1 if code & 16 else 0)
+            text.append(chr(48 + code + (32 if more else 0)))
+    return "".join(text)
 
 
 def _scene(video: int, n: int, seed: int) -> list[Thing]:
