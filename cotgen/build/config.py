@@ -24,6 +24,9 @@ _SURGERY = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<first>[0-9]+)(?:-(?P<la
 #: A surgery with a name instead of a number: bbp01, multibypass140/bbp01, sar_rarp50/7_1.
 _NAMED = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<name>[a-z0-9_]*[a-z_][a-z0-9_]*)$")
 _SAMPLE = re.compile(r"^changes:([1-9][0-9]*)$")
+_CONTEXT = re.compile(r"^(?:([0-9]{1,4}) ?s?)?$")
+#: More would make the context larger than all else in a sample.
+_LONGEST_CONTEXT = 60
 #: Whose pictures are stored by default: the video has every instant, the extracted pictures one a second.
 PIXELS = ("cholec80", "cholect50")
 #: A rate with a longer numerator or denominator is a slip of the pen, and would take its time to be found wrong.
@@ -49,6 +52,7 @@ class BuildConfig(BaseModel):
         shards: number per split; 0 for the power of two nearest to its bytes / 500 MB.
         frames: `embed` stores pictures, `reference` only their hashes, `none` decodes nothing.
         surgeries: `1-5`, `73` or `cholec80/73`; empty for all.
+        context: how far back the labelled instants before a frame are told, `3s`; empty for not at all.
         limit: at most so many frames, spread evenly; 0 for all.
         sample: `all` frames at `fps`, or `changes:10` for each change of labels and every 10th second.
         max_side: longest side of stored pictures in pixels; 0 to keep their size.
@@ -73,6 +77,7 @@ class BuildConfig(BaseModel):
     shards: int = Field(default=0, ge=0, le=100_000)
     frames: Literal["embed", "reference", "none"] = "embed"
     surgeries: tuple[str, ...] = ()
+    context: str = ""
     limit: int = Field(default=0, ge=0, lt=2**63)
     sample: str = "all"
     max_side: int = Field(default=0, ge=0, le=65_535)
@@ -112,6 +117,17 @@ class BuildConfig(BaseModel):
             raise ValueError(f"'{value}' is no way to choose frames; give all or changes:SECONDS, e.g. changes:10")
         return value
 
+    @field_validator("context", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> str:
+        match = _CONTEXT.match(str(value).strip())
+        if not match:
+            raise ValueError(f"'{value}' is no time; give whole seconds up to {_LONGEST_CONTEXT}, e.g. 3s")
+        seconds = int(match[1] or 0)
+        if seconds > _LONGEST_CONTEXT:
+            raise ValueError(f"{seconds} s is too far back; give at most {_LONGEST_CONTEXT}s")
+        return f"{seconds}s" if seconds else ""
+
     @field_validator("surgeries")
     @classmethod
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,6 +152,11 @@ class BuildConfig(BaseModel):
         """Seconds between the frames that are taken between changes; 0 where all frames are taken."""
         match = _SAMPLE.match(self.sample)
         return int(match[1]) if match else 0
+
+    @property
+    def context_s(self) -> int:
+        """Seconds of `context`; 0 for none."""
+        return int(self.context.removesuffix("s") or 0)
 
     @property
     def processes(self) -> int:
@@ -229,6 +250,7 @@ class BuildConfig(BaseModel):
                 "sha256": hashlib.sha256(canonical_json(list(excluded))).hexdigest(),
             },
             "priors": priors,
+            **({"context": self.context} if self.context else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
 

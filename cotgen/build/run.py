@@ -53,6 +53,7 @@ from cotgen.build.units import (
     PRIORS_VERSION,
     ChainsUnit,
     CountUnit,
+    Earlier,
     FactsUnit,
     FramesUnit,
     HashUnit,
@@ -110,6 +111,8 @@ class _Job:
     facts_fp: tuple[str, ...]
     wanted: tuple[int, ...]
     footage: Footage
+    earlier: Earlier | None = None
+    earlier_fp: tuple[str, ...] = ()
     content: str = ""
     seen: Seen | None = None
     frames: Path = Path()
@@ -368,7 +371,8 @@ class _Build:
                 self.warn(f"--exclude: {key} matches no labelled frame of this build")
             if wanted:
                 paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
-                jobs.append(_Job(selected, paths, marks, tuple(wanted), footage))
+                earlier, earlier_marks = self.earlier(facts, selected, footage, excluded | unsplit)
+                jobs.append(_Job(selected, paths, marks, tuple(wanted), footage, earlier, earlier_marks))
             else:
                 self.lost.append(left_out("surgery", "it has no labelled frame", [selected.surgery]))
         if self.config.limit:
@@ -377,6 +381,17 @@ class _Build:
                 job.wanted = tuple(evenly(job.wanted, given[job.surgery]))
         self.tell_rates(jobs)
         return [job for job in jobs if job.wanted]
+
+    def earlier(
+        self, facts: Facts, selected: Selected, footage: Footage, without: frozenset[int]
+    ) -> tuple[Earlier | None, tuple[str, ...]]:
+        """What the context of a surgery is taken from, with the fingerprints of the facts; None for no context."""
+        if not self.config.context_s:
+            return None, ()
+        second = second_of(self.clock(selected.members))
+        sealed = self.of(facts, selected.members, second)
+        paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
+        return Earlier(self.config.context_s, paths, footage.fps, second, tuple(sorted(without))), marks
 
     # From pictures to samples.
 
@@ -451,6 +466,8 @@ class _Build:
                 seed=config.seed,
                 procedure=job.selected.pixels.procedure,
                 native=self.native(job.selected),
+                earlier=job.earlier,
+                earlier_facts=job.earlier_fp,
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
@@ -470,6 +487,7 @@ class _Build:
                     self.native(job.selected),
                     job.chains,
                     self.part(job.chains),
+                    job.earlier,
                 )
             )
             return
@@ -605,6 +623,10 @@ def _begin(
 def _all_facts(build: _Build) -> Facts:
     """The facts of the surgeries to build and, where priors are counted, those of all train surgeries."""
     wanted = [(member, build.step(item.members)) for item in build.plan.selected for member in item.members]
+    if build.config.context_s:
+        wanted += [
+            (member, second_of(build.clock(item.members))) for item in build.plan.selected for member in item.members
+        ]
     if build.config.priors == "auto":
         wanted += [(member, second) for members, second in build.counted() for member in members]
     return build.facts(wanted)
@@ -787,7 +809,17 @@ def estimate(
             procedure = job.selected.pixels.procedure
             native = run.native(job.selected)
             run.submit(
-                CountUnit(job.surgery, job.facts, job.footage, job.wanted, tasks, config.seed, procedure, native)
+                CountUnit(
+                    job.surgery,
+                    job.facts,
+                    job.footage,
+                    job.wanted,
+                    tasks,
+                    config.seed,
+                    procedure,
+                    native,
+                    job.earlier,
+                )
             )
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
         return _estimate(run, [job for job in jobs if job.surgery in found], found)

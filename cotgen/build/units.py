@@ -170,6 +170,34 @@ class FramesUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the context of the frames of one surgery is taken from.
+
+    Attributes:
+        seconds: how far back.
+        facts: sealed facts at one instant a second, one file per source.
+        clock: frames a second of the surgery's clock, `25/1`.
+        every: frames of the clock from one instant to the next.
+        without: frames that must not be told of.
+    """
+
+    seconds: int
+    facts: tuple[Path, ...]
+    clock: str
+    every: int
+    without: tuple[int, ...]
+
+    def add(self, scenes: Sequence[Scene]) -> list[Scene]:
+        """The scenes with their context."""
+        from cotgen.surgeries.context import with_context
+
+        facts = [read_facts(path) for path in self.facts]
+        return with_context(
+            scenes, facts, seconds=self.seconds, clock=self.clock, every=self.every, without=self.without
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ChainsUnit:
     """Ask, write and check: from the facts and frames of one surgery to its finished samples.
 
@@ -188,6 +216,7 @@ class ChainsUnit:
         native: (source, width and height of its own pictures) of the sources whose pictures are not used.
         out: the sealed file.
         part: its temporary name.
+        earlier: what the context of the frames is taken from; None for no context.
     """
 
     STEP: ClassVar[str] = "chains"
@@ -205,6 +234,7 @@ class ChainsUnit:
     native: tuple[tuple[str, tuple[int, int]], ...]
     out: Path
     part: Path
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +250,7 @@ class CountUnit:
     seed: int
     procedure: str
     native: tuple[tuple[str, tuple[int, int]], ...] = ()
+    earlier: Earlier | None = None
 
 
 Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | FramesUnit | ChainsUnit | CountUnit
@@ -300,6 +331,8 @@ def chains_fingerprint(
     seed: int,
     procedure: str,
     native: Sequence[tuple[str, tuple[int, int]]] = (),
+    earlier: Earlier | None = None,
+    earlier_facts: Sequence[str] = (),
 ) -> str:
     """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none."""
     from cotgen.chains.write import CHAINS_VERSION, templates_sha256
@@ -318,6 +351,11 @@ def chains_fingerprint(
             "procedure": procedure,
             "templates": templates_sha256(),
             **({"native": [[source, *size] for source, size in native]} if native else {}),
+            **(
+                {"context": [earlier.seconds, earlier.clock, earlier.every, *earlier_facts, list(earlier.without)]}
+                if earlier
+                else {}
+            ),
         }
     )
 
@@ -474,6 +512,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         joined,
         dict(unit.native),
     )
+    if unit.earlier:
+        found = unit.earlier.add(found)
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
     written = Written([])
     pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written)
@@ -509,6 +549,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 labelled=sorted(scene.labelled),
                 facts=list(scene.facts),
                 measured=list(scene.measured),
+                context=list(scene.context),
                 pairs=own,
             )
             offset, length = writer.write(sample.to_json())
@@ -644,6 +685,8 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     facts = [read_facts(path) for path in unit.facts]
     size = dict.fromkeys(unit.wanted, (width, height))
     found = scenes(facts, {}, size, unit.procedure, PRECEDENCE, None, dict(unit.native))
+    if unit.earlier:
+        found = unit.earlier.add(found)
     by_source: dict[str, Counter[str]] = {}
     for position, question in plan_questions(found, unit.tasks, unit.seed):
         asked = _asked_of(found[position], question.task, unit.footage.source)

@@ -21,7 +21,7 @@ from cotgen.tasks import TASKS, plan_questions
 from cotgen.tasks.base import Question
 
 #: Raised whenever the bytes of a chain change for another reason than its wordings (whose hash is taken anyway).
-CHAINS_VERSION = 2
+CHAINS_VERSION = 3
 #: How many refused chains are kept as examples.
 KEPT_EXAMPLES = 20
 
@@ -124,7 +124,7 @@ def templates_sha256() -> str:
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
     names = ["claims.py", "closed.py", "grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
-    names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "cvs", "triplet", "words")]
+    names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "context", "cvs", "triplet", "words")]
     names += [
         f"checks/{name}.py" for name in ("base", "evidence", "facts", "matching", "reasoning", "vocabulary", "wording")
     ]

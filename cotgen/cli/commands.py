@@ -130,6 +130,10 @@ def build(
         str | None,
         typer.Option(help="all (default), or changes:10 for each change of labels and every 10th second."),
     ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(help="Tell the labelled instants of so many seconds before each frame: 3s. Default: none."),
+    ] = None,
     priors: Annotated[
         str | None,
         typer.Option(help="auto (default) counts them over the train surgeries, none, or a file of `cotgen priors`."),
@@ -166,6 +170,7 @@ def build(
         "max_side": max_side,
         "exclude": exclude,
         "sample": sample,
+        "context": context,
         "priors": priors,
         "quality": quality,
         "replace": replace,

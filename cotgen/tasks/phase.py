@@ -1,6 +1,8 @@
 """Which phase of the operation is shown: asked openly, and as a choice among all phases of its data set.
 
-The answer is the answer name of the phase in both; a choice may also be answered by letter. Score: 1 if right, else 0.
+With temporal context it is also asked with the acts of the seconds before, which the question tells, since the one picture
+does not show them. The answer is the answer name of the phase; a choice may also be answered by letter. Score: 1 if right,
+else 0.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from cotgen.tasks.base import Question, names_nothing, offered
 
 #: What the wordings call an operation.
 OPERATIONS = {"cholecystectomy": "cholecystectomy", "gastric_bypass": "gastric bypass"}
-OPEN_ID, CHOICE_ID = "phase.open", "phase.choice"
+OPEN_ID, CHOICE_ID, CONTEXT_ID = "phase.open", "phase.choice", "phase.context"
 OPEN = (
     "Which phase of this laparoscopic cholecystectomy is shown?",
     "Which phase is this?",
@@ -56,14 +58,33 @@ CHOICE = (
     "In which of these phases was this picture taken?",
     "Which of the surgical phases listed is being performed?",
 )
+#: The lines of the seconds before follow.
+CONTEXT = (
+    "Given this view and the seconds before it, which phase of the cholecystectomy is shown?",
+    "Which phase is this, given what was done in the seconds before?",
+    "Here is what was done in the last seconds. Which phase of the operation is shown now?",
+    "From this view and the acts just before it, which surgical phase is in progress?",
+    "With the seconds before in mind, name the phase of this cholecystectomy.",
+    "Taking the seconds before into account, which phase does this picture belong to?",
+    "What stage has this cholecystectomy reached? The seconds before are told below.",
+    "Name the phase of the operation from the picture and the seconds before it.",
+    "Which phase is under way in this view, after the acts told below?",
+    "Identify the current phase from this image and what came just before.",
+    "The acts of the last seconds are given below. To which phase does this view belong?",
+    "Looking at this view and at what was done just before, which phase is under way?",
+    "In which phase is the operation, given this image and the acts before it?",
+    "Which surgical phase do this view and the seconds before it show?",
+    "State the phase of this cholecystectomy, given the view and the seconds before.",
+    "Use the picture and the acts of the seconds before to tell the phase.",
+)
 
 
 class Phase:
-    """The task `phase` with the pair ids `phase.open` and `phase.choice`."""
+    """The task `phase` with the pair ids `phase.open`, `phase.choice` and, with context, `phase.context`."""
 
     name = "phase"
     kinds: tuple[str, ...] = ("phase",)
-    wordings: tuple[str, ...] = OPEN + CHOICE
+    wordings: tuple[str, ...] = OPEN + CHOICE + CONTEXT
 
     def questions(self, scenes: Sequence[Scene], seed: int) -> Iterator[tuple[int, Question]]:
         """Both questions about each frame with one phase. The order of the options is drawn from seed and key."""
@@ -78,10 +99,13 @@ class Phase:
             text = _told(rendezvous(seed, CHOICE, scene.key, CHOICE_ID), scene.procedure)
             options = tuple(shuffled(seed, answers, scene.key, CHOICE_ID))
             yield position, Question(CHOICE_ID, self.name, text, options, answer, truth)
+            if lines := seconds_before(scene):
+                text = _told(rendezvous(seed, CONTEXT, scene.key, CONTEXT_ID), scene.procedure)
+                yield position, Question(CONTEXT_ID, self.name, "\n".join((text, *lines)), (), answer, truth)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The question names no term."""
-        return names_nothing(pair_id, OPEN_ID, CHOICE_ID)
+        return names_nothing(pair_id, OPEN_ID, CHOICE_ID, CONTEXT_ID)
 
     def truth(self, scene: Scene, question: Question) -> tuple[str, ...] | None:
         """The phase by the scene's facts; None where there is not just one."""
@@ -95,6 +119,27 @@ class Phase:
     def score(self, reply: str, question: Question) -> float:
         """1.0 for the right phase, else 0.0."""
         return float(self.parse(reply, question) == question.truth)
+
+
+def seconds_before(scene: Scene) -> list[str]:
+    """A line for each earlier instant with acts, the earliest first: `2 s before: hook, dissect, gallbladder`.
+
+    Empty where this frame has no labelled act itself, or none is labelled in the seconds before.
+    """
+    source = scene.says("triplet")
+    if not scene.of_kind("triplet") or "triplet" in scene.disputed:
+        return []
+    lines = []
+    for context in scene.context:
+        facts = [fact for fact in context.facts if fact.kind == "triplet" and fact.source == source]
+        acts = [
+            ", ".join(term(id).answer_in(source) for id in fact.terms)
+            for fact in facts
+            if fact.terms[1] != "verb.null"
+        ]
+        if acts:
+            lines.append(f"{-context.offset_s:g} s before: {'; '.join(dict.fromkeys(acts))}")
+    return lines
 
 
 def _told(text: str, procedure: str) -> str:

@@ -28,7 +28,7 @@ def test_an_empty_file_is_no_error(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_the_near_ones(tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match=r"'surgery' is not known; did you mean surgeries") as caught:
         load_config(write(tmp_path, "source: cholec80\nsurgery: 1\nqwxyz: 2\n"), {})
-    assert "'qwxyz' is not known; known are exclude" in str(caught.value)
+    assert "'qwxyz' is not known; known are context, exclude" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,14 @@ def test_the_same_surgeries_in_another_order_are_the_same_configuration() -> Non
     two = load_config(None, {"source": "cholec80", "surgeries": "1-5,cholec80/73"})
     plain = {"tasks": [], "split": "clean/1", "excluded": [], "priors": "auto"}
     assert one.effective(**plain) == two.effective(**plain)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("3s", 3), ("3", 3), (5, 5), ("0s", 0), ("", 0)])
+def test_context_is_a_time_in_whole_seconds(given: object, seconds: int) -> None:
+    assert load_config(None, {"source": "cholec80", "context": given}).context_s == seconds
+
+
+@pytest.mark.parametrize("given", ["-1s", "3m", "1.5s", "61s"])
+def test_another_context_is_refused(given: str) -> None:
+    with pytest.raises(CotgenError, match=r"--context: .*, e\.g\. 3s|give at most 60s"):
+        load_config(None, {"source": "cholec80", "context": given})

@@ -73,7 +73,9 @@ def _bags(case: Case) -> frozenset[str]:
 
 
 def _earlier(case: Case) -> frozenset[str]:
-    return frozenset(fact.terms[0] for context in case.scene.context for fact in context.facts)
+    facts = [fact for context in case.scene.context for fact in context.facts]
+    bag = {BAG} if any("anatomy.specimen_bag" in fact.terms for fact in facts) else set()
+    return frozenset({fact.terms[0] for fact in facts} | bag)
 
 
 def _nothing_else(reading: Reading) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cotgen.chains.grammar import ASSERTED, NUMBER_WORDS, STRONG, WEAK, Composer, capital, fill
+from cotgen.chains.plans import context
 from cotgen.chains.plans.words import acts, instruments, noun, see, slots, subjects_of
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 from cotgen.surgeries.priors import PHASE_BY_TRIPLET, given_triplet, prior_name
+from cotgen.tasks.phase import CONTEXT_ID
 
 ACTS_TO_NAME = (
     "{Number} {acts} {is} thus to be named.",
@@ -126,6 +128,7 @@ def phase(c: Composer) -> None:
     facts = [fact for fact in _facts(c) if fact.terms[1] != "verb.null"]
     shown = see(c, instruments(c))
     told = acts(c, _facts(c))
+    earlier = context.before(c) if c.question.id == CONTEXT_ID else None
     support = "asserted"
     best: Fact | None = None
     if c.priors is not None:
@@ -161,6 +164,8 @@ def phase(c: Composer) -> None:
         reasons.append(c.add(3, text, "prior", [f"prior:{prior_name(PHASE_BY_TRIPLET, given, answer)}"]))
     elif facts and c.priors is not None and _settles_nothing(c, facts[0]):
         _common(c, facts[0])
+    if earlier is not None and earlier[1]:
+        context.passed(c, earlier[0])
     shapes = {"strong": STRONG, "weak": WEAK}.get(support, ASSERTED)
     text = fill(c.pick("conclude", shapes), phase=c.phase_name(answer, "conclude"))
     if support == "asserted":
