@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from cotgen.records import Scene
 
 #: Raised when the priors counted from the same facts change.
-PRIORS_VERSION = 2
+PRIORS_VERSION = 3
 #: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
 _ENDS_EARLY = "ends before this frame."
 #: How many names of left-out things are kept as examples.

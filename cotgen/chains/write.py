@@ -22,7 +22,7 @@ from cotgen.tasks.base import Question
 from cotgen.tasks.sampling import Rates, choose
 
 #: Raised whenever the bytes of a chain change for another reason than its wordings (whose hash is taken anyway).
-CHAINS_VERSION = 3
+CHAINS_VERSION = 4
 #: How many refused chains are kept as examples.
 KEPT_EXAMPLES = 20
 
