@@ -234,6 +234,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             _print(console, f"Nothing to do: {outcome.out} is up to date.")
         else:
             _contents(console, outcome, manifest)
+    if manifest is not None:
+        for name, row in sorted(manifest.counts.get("blind", {}).items()):
+            if row["verdict"] == "leaks":
+                _print(
+                    console,
+                    f"Warning: {name}: wording, named terms and options alone score {100 * row['gain']:.1f} points more "
+                    f"than the constant answer ({100 * row['blind']:.1f} against {100 * row['constant']:.1f}).",
+                )
     if manifest is not None and manifest.left_out:
         table = _table("Left out", "what", "count", "why", "e.g.")
         for item in manifest.left_out:

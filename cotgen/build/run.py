@@ -661,6 +661,7 @@ def _sha256_of(run: _Build, file: Path) -> str:
 def _versions(config: BuildConfig) -> dict[str, str]:
     """Versions of cotgen, its steps, and the libraries that pixels and JPEGs depend on."""
     from cotgen.chains.write import CHAINS_VERSION
+    from cotgen.evaluation.blind import BLIND_VERSION
     from cotgen.frames.decode import decoder_version
     from cotgen.frames.encode import encoder_version
     from cotgen.frames.extract import FRAMES_VERSION
@@ -672,6 +673,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
         "frames": FRAMES_VERSION,
         "chains": CHAINS_VERSION,
         "pack": PACK_VERSION,
+        "blind": BLIND_VERSION,
     }
     versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
     if config.frames != "none":
@@ -681,6 +683,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
 
 def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | None) -> None:
     """Pack and seal, unless OUT is up to date already."""
+    from cotgen.evaluation.blind import blind_scores
     from cotgen.shards.manifest import seal
     from cotgen.surgeries.priors import Priors
 
@@ -741,6 +744,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         shards=packed.shards,
         counts={
             **packed.counts,
+            "blind": {score.name: score.plain() for score in blind_scores(output.out)},
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
             "notes": dict(times),
             "damaged": gathered.damaged,
