@@ -800,12 +800,14 @@ def estimate(
 def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str, Any]]) -> Estimate:
     config = run.config
     by_source: dict[str, Counter[str]] = {}
+    distinct = Counter[str]()
     surgeries: dict[str, list[str]] = {}
     size = seconds = 0.0
     for job in jobs:
         counted = found[job.surgery]
         for name, tasks in counted["tasks"].items():
             by_source.setdefault(name, Counter()).update(tasks)
+        distinct.update(counted["distinct"])
         operation = canonical(job.surgery)
         if operation not in surgeries.setdefault(job.selected.split, []):
             surgeries[job.selected.split].append(operation)
@@ -827,6 +829,7 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         surgeries=surgeries,
         frames=sum(len(job.wanted) for job in jobs),
         pairs=dict(sorted(pairs.items())),
+        distinct=dict(sorted(distinct.items())),
         by_source={name: dict(sorted(tasks.items())) for name, tasks in sorted(by_source.items())},
         bytes=int(size),
         seconds=seconds,

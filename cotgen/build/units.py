@@ -620,6 +620,7 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
     from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.tasks import plan_questions
+    from cotgen.tasks.runs import with_runs
 
     width = height = frames = 0
     if unit.footage.video:
@@ -645,8 +646,11 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     size = dict.fromkeys(unit.wanted, (width, height))
     found = scenes(facts, {}, size, unit.procedure, PRECEDENCE, None, dict(unit.native))
     by_source: dict[str, Counter[str]] = {}
-    for position, question in plan_questions(found, unit.tasks, unit.seed):
+    runs: set[tuple[str, int]] = set()
+    for position, question, run in with_runs(found, plan_questions(found, unit.tasks, unit.seed)):
         asked = _asked_of(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
+        runs.add((question.task, run))
     counted = {name: dict(tasks) for name, tasks in by_source.items()}
-    return {"tasks": counted, "width": width, "height": height, "frames": frames}
+    distinct = dict(Counter(task for task, _ in runs))
+    return {"tasks": counted, "distinct": distinct, "width": width, "height": height, "frames": frames}

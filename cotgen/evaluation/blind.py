@@ -2,10 +2,10 @@
 
 A count model learns on the train split what answers go with a wording, the terms that a question names and its options,
 and answers the validation questions from these alone. It should be hardly better than the constant answer: the one reply
-that serves best for its kind of question and data set, whatever the wording, terms or options are; yes and no are asked
-in equal parts, so there it is right in half of the cases by contract, and more "yes" of one term is a gain as well. What
-is gained beyond that is a leak (a wording or an order of options that depends on the answer), or a prior of a named term ("what is the hook
-doing": mostly the same), which balance would cure.
+that serves best for its kind of question and data set, whatever the wording, terms or options are; yes and no are asked in
+equal parts, so there it is right in half of the cases by contract, and more "yes" of one term is a gain as well. What is
+gained beyond that is a leak (a wording or an order of options that depends on the answer), or a prior of a named term ("what
+is the hook doing": mostly the same), which balance would cure.
 
 The model backs off from wording, terms and options together to terms, options, wording and the kind of question, each level
 mixed with the next more general one by Witten and Bell's weights (n : number of different answers seen). Where there are
