@@ -392,6 +392,8 @@ def _asked_in(folder: Path, split: Split, most: int, progress: Callable[[int], N
                     yield from asked_of(orjson.loads(json))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CotgenError(f"{folder / INDEX} or a shard cannot be read ({error}); run `cotgen verify`") from error
+    except (ValueError, KeyError) as error:
+        raise CotgenError(f"{folder} has a record that cannot be read ({error}); run `cotgen verify`") from error
 
 
 def asked_of(record: dict[str, Any]) -> Iterator[Asked]:

@@ -393,3 +393,15 @@ def test_a_leak_is_said_in_the_summary_and_in_the_readme(built: Path) -> None:
     assert outcome.exit_code == 0
     line = next(line for line in readme(told).splitlines() if line.startswith("| phase.open |"))
     assert "| 40.0 | 45.0 | +5.0 ± 0.0 | more than 2 points |" in line
+
+
+def test_of_a_damaged_folder_no_blind_score_is_given(cli: Cli, built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (shard,) = out.glob("data/train-*.tar")
+    shard.write_bytes(shard.read_bytes().replace(b'"task":"tool_presence"', b'"task":"tool_presents"'))
+    code, _, said = cli("blind", out)
+    assert code != 0 and "no task 'tool_presents' is known" in said and "cotgen verify" in said
+    (out / "index.parquet").unlink()
+    code, _, said = cli("blind", out)
+    assert code != 0 and "index.parquet" in said and "Traceback" not in said
