@@ -209,6 +209,7 @@ class Estimate:
         surgeries: split -> surgeries.
         frames: number of frames, those that turn out black or missing included.
         pairs: task -> questions.
+        distinct: task -> (surgery, run of equal facts) that it asks about: see `cotgen.tasks.runs`.
         by_source: source whose labels are asked about -> task -> questions.
         bytes: of the finished folder, estimated.
         seconds: from start to end, estimated.
@@ -219,6 +220,7 @@ class Estimate:
     surgeries: Mapping[str, Sequence[str]]
     frames: int
     pairs: Mapping[str, int]
+    distinct: Mapping[str, int]
     by_source: Mapping[str, Mapping[str, int]]
     bytes: int
     seconds: float
@@ -234,6 +236,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             _print(console, f"Nothing to do: {outcome.out} is up to date.")
         else:
             _contents(console, outcome, manifest)
+    if manifest is not None:
+        for name, row in sorted(manifest.counts.get("blind", {}).items()):
+            if row["verdict"] == "leaks":
+                _print(
+                    console,
+                    f"Warning: {name}: wording, named terms and options alone score {100 * row['gain']:.1f} points more "
+                    f"than the constant answer ({100 * row['blind']:.1f} against {100 * row['constant']:.1f}).",
+                )
     if manifest is not None and manifest.left_out:
         table = _table("Left out", "what", "count", "why", "e.g.")
         for item in manifest.left_out:
@@ -317,6 +327,9 @@ def show_estimate(console: Console, estimate: Estimate) -> None:
             _row(table, f"  {name}", f"{sum(tasks.values()):,}")
         for task, count in tasks.items():
             _row(table, f"    {task}" if len(estimate.by_source) > 1 else f"  {task}", f"{count:,}")
+    _row(table, "of different runs of equal facts", f"{sum(estimate.distinct.values()):,}")
+    for task, count in estimate.distinct.items():
+        _row(table, f"  {task}", f"{count:,}")
     _row(table, "size, about", _size(estimate.bytes))
     _row(table, "time, about", clock(estimate.seconds))
     console.print(table)

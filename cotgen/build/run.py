@@ -751,6 +751,7 @@ def _sha256_of(run: _Build, file: Path) -> str:
 def _versions(config: BuildConfig) -> dict[str, str]:
     """Versions of cotgen, its steps, and the libraries that pixels and JPEGs depend on."""
     from cotgen.chains.write import CHAINS_VERSION
+    from cotgen.evaluation.blind import BLIND_VERSION
     from cotgen.frames.decode import decoder_version
     from cotgen.frames.encode import encoder_version
     from cotgen.frames.extract import FRAMES_VERSION
@@ -762,6 +763,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
         "frames": FRAMES_VERSION,
         "chains": CHAINS_VERSION,
         "pack": PACK_VERSION,
+        "blind": BLIND_VERSION,
     }
     versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
     if config.frames != "none":
@@ -771,6 +773,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
 
 def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | None) -> None:
     """Pack and seal, unless OUT is up to date already."""
+    from cotgen.evaluation.blind import blind_scores
     from cotgen.shards.manifest import seal
     from cotgen.surgeries.priors import Priors
 
@@ -831,6 +834,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         shards=packed.shards,
         counts={
             **packed.counts,
+            "blind": {score.name: score.plain() for score in blind_scores(output.out)},
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
             "notes": dict(times),
             "damaged": gathered.damaged,
@@ -880,12 +884,14 @@ def estimate(
 def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str, Any]]) -> Estimate:
     config = run.config
     by_source: dict[str, Counter[str]] = {}
+    distinct = Counter[str]()
     surgeries: dict[str, list[str]] = {}
     size = seconds = 0.0
     for job in jobs:
         counted = found[job.surgery]
         for name, tasks in counted["tasks"].items():
             by_source.setdefault(name, Counter()).update(tasks)
+        distinct.update(counted["distinct"])
         operation = canonical(job.surgery)
         if operation not in surgeries.setdefault(job.selected.split, []):
             surgeries[job.selected.split].append(operation)
@@ -907,6 +913,7 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         surgeries=surgeries,
         frames=sum(len(job.wanted) for job in jobs),
         pairs=dict(sorted(pairs.items())),
+        distinct=dict(sorted(distinct.items())),
         by_source={name: dict(sorted(tasks.items())) for name, tasks in sorted(by_source.items())},
         bytes=int(size),
         seconds=seconds,

@@ -684,6 +684,7 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
     from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.tasks import plan_questions, sampling
+    from cotgen.tasks.runs import with_runs
 
     width = height = frames = 0
     if unit.footage.video:
@@ -716,12 +717,15 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     if unit.balance:
         rates = sampling.Rates.from_json(unit.balance.read_bytes())
         planned = sampling.choose(found, planned, rates, unit.footage.fps, unit.seed)
-    for position, question in planned:
+    runs: set[tuple[str, int]] = set()
+    for position, question, run in with_runs(found, planned):
         asked = _asked_of(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
+        runs.add((question.task, run))
     counted = {name: dict(tasks) for name, tasks in by_source.items()}
     return {
         "tasks": counted,
+        "distinct": dict(Counter(task for task, _ in runs)),
         "width": width,
         "height": height,
         "frames": frames,

@@ -267,6 +267,20 @@ def verify(
 
 
 @app.command()
+def blind(
+    folder: Annotated[Path, typer.Argument(help="A finished data set.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say how far wording, named terms and options alone give answers away, without the picture."""
+    from cotgen.cli.tables import show_blind
+    from cotgen.evaluation.blind import blind_scores
+    from cotgen.shards.manifest import load
+
+    load(folder)
+    show_blind(_console(), blind_scores(folder), as_json)
+
+
+@app.command()
 def sources(
     name: Annotated[str, typer.Argument(help="One source in full.")] = "",
     overlaps: Annotated[

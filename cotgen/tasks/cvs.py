@@ -84,12 +84,15 @@ class Cvs:
             yield n, Question(ALL_ID, self.name, text, (), _written(truth), truth)
         for criterion in CRITERIA:
             id = ONE + criterion.partition(".")[2]
-            yes = [(scene.key, n) for n, scene, votes in judged if votes[criterion]]
-            no = [(scene.key, n) for n, scene, votes in judged if not votes[criterion]]
-            for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
-                text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
-                yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
-                yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
+            # A frame without outlines gets no chain from a template: a couple of one of each would lose its other half.
+            for outlined in (True, False):
+                own = [(scene.key, n, votes) for n, scene, votes in judged if bool(scene.says("anatomy")) == outlined]
+                yes = [(key, n) for key, n, votes in own if votes[criterion]]
+                no = [(key, n) for key, n, votes in own if not votes[criterion]]
+                for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
+                    text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
+                    yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
+                    yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The criterion that the id names."""

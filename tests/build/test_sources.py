@@ -229,6 +229,9 @@ def test_a_dry_run_counts_by_source(download: Path, joined: Path, tmp_path: Path
         for task, count in tasks.items():
             by_task[task] = by_task.get(task, 0) + count
     assert by_task == found.pairs
+    assert set(found.distinct) == set(found.pairs)
+    assert all(0 < found.distinct[task] <= count for task, count in found.pairs.items())
+    assert found.distinct["phase"] < found.pairs["phase"] / 2, "two questions a second, and a phase lasts"
     assert found.surgeries == cotgen.open(joined).manifest.splits
 
 
