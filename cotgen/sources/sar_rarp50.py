@@ -33,7 +33,7 @@ from cotgen.sources.base import (
     inside,
 )
 from cotgen.sources.files import folders_called, is_file, is_folder, names_in, read_integers
-from cotgen.sources.masks import area_of, box_of, gap_of, pieces_of, read_labels
+from cotgen.sources.masks import area_of, box_of, check_shape, gap_of, pieces_of, read_labels
 
 SECOND, ACTION_STEP = 60, 6
 #: A class gets a box only where it is one piece of at least this share of the picture.
@@ -168,10 +168,11 @@ class SarRarp50:
                 if index % step == 0:
                     facts.append((index, f"{self.name}.action.0", "action", [id], [], 1.0, self.name))
                     labelled.append((index, f"{self.name}.action"))
+        pictures = dict(files.images)
         for role, file in files.annotations:
             if role.startswith("mask") and int(role[4:]) % step == 0:
                 index = int(role[4:])
-                own, numbers = _outlines(root, file, index)
+                own, numbers = _outlines(root, file, index, pictures.get(index, ""))
                 facts += own
                 measured += numbers
                 labelled.append((index, f"{self.name}.object"))
@@ -255,9 +256,11 @@ def _actions(root: Path, file: str) -> Iterator[tuple[int, str]]:
         yield frame, ids[str(number)]
 
 
-def _outlines(root: Path, file: str, index: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def _outlines(root: Path, file: str, index: int, picture: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Facts and measures of one mask."""
     labels = read_labels(root, file)
+    if picture:
+        check_shape(root, file, (labels.shape[1], labels.shape[0]), picture)
     ids = alias("sar_rarp50", "object")
     present = [int(value) for value in np.unique(labels) if value]
     if wrong := [value for value in present if str(value) not in ids]:
