@@ -318,25 +318,48 @@ def shares(limit: int, available: Mapping[str, int]) -> dict[str, int]:
     return given
 
 
-def step_of(fps: Fraction, clock: str, whose: str = "this source") -> int:
+def step_of(fps: Fraction, clock: str) -> int:
     """Frames of the surgery's clock from one question to the next.
 
     Args:
         fps: frames asked about a second.
         clock: frames a second of the clock.
-        whose: whose clock it is, for the message.
 
     Raises:
         CotgenError: the rate does not divide the clock, so that frames would be unevenly spaced.
     """
     step = Fraction(clock) / fps
     if step.denominator != 1:
-        rates = sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
-        raise CotgenError(
-            f"--fps {fps}: the clock of {whose} has {Fraction(clock)} frames a second, and every frame must lie on it. "
-            f"Choose a rate that divides it, such as {', '.join(str(rate) for rate in rates)}."
-        )
+        raise CotgenError(unfit(fps, {"this source": clock}))
     return int(step)
+
+
+def unfit(fps: Fraction, clocks: Mapping[str, str]) -> str:
+    """What to say of a rate that does not divide the clocks of these sources, by name."""
+    names: dict[str, list[str]] = {}
+    for name, clock in sorted(clocks.items()):
+        names.setdefault(clock, []).append(name)
+    has = ", that of ".join(
+        f"{' and '.join(own)} has {Fraction(clock)} frames a second" for clock, own in names.items()
+    )
+    text = f"--fps {fps}: the clock of {has}, and every frame must lie on its clock."
+    shared = set.intersection(*(set(_rates(clock)) for clock in clocks.values()))
+    if shared:
+        several = len(clocks) > 1
+        shown = ", ".join(map(str, sorted(shared, reverse=True)))
+        text += f" Choose a rate that divides {'each of them' if several else 'it'}, such as {shown}."
+    if "this source" not in clocks:
+        below = {
+            name: max((r for r in _rates(clock) if r < fps), default=Fraction(1)) for name, clock in clocks.items()
+        }
+        own = " ".join(f"--fps {name}={rate}" for name, rate in sorted(below.items()))
+        text += f" Or give a rate of its own to each source that needs one: --fps {fps} {own}."
+    return text
+
+
+def _rates(clock: str) -> list[Fraction]:
+    """Rates that divide a clock, highest first."""
+    return sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
 
 
 def second_of(clock: str) -> int:

@@ -2,7 +2,9 @@
 
 The mapping says which columns name the surgery and the instant, where the pictures are, and what each other column means
 in terms of the ontology. A word that it does not map is never guessed: it is listed with the nearest terms, and the
-surgery is not read until the mapping names it, if only as `ignore`. `first_mapping` writes a mapping to begin with.
+surgery is not read until the mapping names it, if only as `ignore`. `first_mapping` writes a mapping to begin with. A
+blank cell labels nothing. Which instruments are in view is asked only where every kind of the operation has a column with
+`present` and a 1 or 0 in it: a table of graspers does not say that there is no hook.
 
     procedure: cholecystectomy
     clock: 25/1                       # frames a second of the videos, or pictures a second
