@@ -34,7 +34,7 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import is_folder, names_in
+from cotgen.sources.files import folders_below, is_folder, names_in
 from cotgen.sources.masks import Labels, Mask, area_of, box_of, check_shape, read_labels, size_of
 
 DEPTH = 3
@@ -261,23 +261,10 @@ def _kept(root: Path, file: str, picture: str, raw: bool) -> Labels:
 
 def _sequences(root: Path) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
-    left = [("", 0)]
-    while left:
-        under, depth = left.pop(0)
-        try:
-            names = names_in(root, under)
-        except SourceError:
-            if not under:
-                raise
-            continue
-        for name in names:
-            path = f"{under}/{name}" if under else name
-            if not is_folder(root / path):
-                continue
-            if match := _SEQUENCE.fullmatch(name):
+    for _, paths in folders_below(root, DEPTH, _SEQUENCE):
+        for path in paths:
+            if match := _SEQUENCE.fullmatch(path.rpartition("/")[2]):
                 found[int(match[1])].append(path)
-            elif depth < DEPTH:
-                left.append((path, depth + 1))
     return dict(found)
 
 

@@ -35,7 +35,7 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import is_file, is_folder, names_in, read_bytes
+from cotgen.sources.files import folders_below, is_file, is_folder, names_in, read_bytes
 from cotgen.sources.masks import area_of, box_of, check_shape, pieces_of, read_colours, read_labels, size_of
 
 DEPTH = 3
@@ -225,24 +225,11 @@ def _digits(name: str) -> int:
 def _sequences(root: Path) -> dict[str, list[str]]:
     """`1`, `test1` ... -> its folders: frames and labels may lie in different downloads."""
     found: dict[str, list[str]] = defaultdict(list)
-    left = [("", 0)]
-    while left:
-        under, depth = left.pop(0)
-        try:
-            names = names_in(root, under)
-        except SourceError:
-            if not under:
-                raise
-            continue
-        for name in names:
-            path = f"{under}/{name}" if under else name
-            if not is_folder(root / path):
-                continue
-            if match := _SEQUENCE.fullmatch(name):
+    for under, paths in folders_below(root, DEPTH, _SEQUENCE):
+        for path in paths:
+            if match := _SEQUENCE.fullmatch(path.rpartition("/")[2]):
                 test = bool(_TEST.search(under)) or _is_test(root, path)
                 found[f"{'test' if test else ''}{int(match[1])}"].append(path)
-            elif depth < DEPTH:
-                left.append((path, depth + 1))
     return dict(found)
 
 

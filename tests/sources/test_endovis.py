@@ -112,6 +112,17 @@ def test_an_unreadable_first_picture_does_not_decide_the_crop(tmp_path: Path) ->
     assert not ONE.facts(scan.root, scan.surgeries[0]).facts.is_empty()
 
 
+def test_links_to_a_folder_that_is_there_already_do_not_double_its_sequences(tmp_path: Path) -> None:
+    two_instruments(tmp_path / "train", (1280, 1024), (1280, 1024))
+    interactions(tmp_path / "release_1")
+    for name in ("again", "latest"):
+        (tmp_path / name).symlink_to(tmp_path)
+    (tmp_path / "train" / "copy").symlink_to(tmp_path / "train")
+    for reader in (ONE, TWO):
+        scan = reader.scan(tmp_path)
+        assert scan is not None and len(scan.surgeries) == 1 and not scan.incomplete
+
+
 def test_masks_with_other_values_and_folders_without_a_kind_are_refused(tmp_path: Path) -> None:
     where = tmp_path / "instrument_dataset_1"
     picture(where / "left_frames" / "frame000.png", np.zeros((1024, 1280, 3), np.uint8))
