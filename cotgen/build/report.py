@@ -174,7 +174,7 @@ class Outcome:
         failed: surgery -> why it failed.
         damaged: surgery -> what is wrong with its pictures; what is good of it is in.
         warnings: sentences that were said on the way.
-        notes: file or surgery, what was unusual and handled, how often.
+        notes: file or surgery, what was unusual and handled, how often; first what the folders themselves show.
         executed: step -> units that were run; shards for `pack`.
         reused: step -> units that were done already.
         seconds: step -> seconds of work, over all processes.
@@ -215,6 +215,7 @@ class Estimate:
         seconds: from start to end, estimated.
         left_out: surgeries that are not built.
         failed: surgery -> why its labels cannot be read.
+        notes: file or surgery, what was unusual and handled, how often.
     """
 
     surgeries: Mapping[str, Sequence[str]]
@@ -226,6 +227,7 @@ class Estimate:
     seconds: float
     left_out: Sequence[LeftOut]
     failed: Mapping[str, str]
+    notes: Sequence[tuple[str, str, int]] = ()
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
@@ -249,11 +251,7 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         for item in manifest.left_out:
             _row(table, item.what, f"{item.count:,}", item.reason, ", ".join(item.examples[:3]))
         console.print(table)
-    if outcome.notes and not outcome.unchanged:
-        table = _table("Unusual and handled", "what", "times", "where")
-        for text, (count, where) in _grouped(outcome.notes).items():
-            _row(table, text, f"{count:,}", _few(where))
-        console.print(table)
+    _unusual(console, outcome.notes)
     if outcome.failed or outcome.damaged:
         table = _table("Failed", "surgery", "why")
         for surgery, why in sorted([*outcome.failed.items(), *outcome.damaged.items()]):
@@ -266,6 +264,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         out = shlex.quote(str(outcome.out))
         _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
         _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
+
+
+def _unusual(console: Console, notes: Sequence[tuple[str, str, int]]) -> None:
+    if notes:
+        table = _table("Unusual and handled", "what", "times", "where")
+        for text, (count, where) in _grouped(notes).items():
+            _row(table, text, f"{count:,}", _few(where))
+        console.print(table)
 
 
 def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
@@ -333,6 +339,7 @@ def show_estimate(console: Console, estimate: Estimate) -> None:
     _row(table, "size, about", _size(estimate.bytes))
     _row(table, "time, about", clock(estimate.seconds))
     console.print(table)
+    _unusual(console, estimate.notes)
     for item in estimate.left_out:
         _print(console, f"Left out: {item.count} {item.what}: {item.reason} ({', '.join(item.examples[:3])})")
     for surgery, why in estimate.failed.items():

@@ -47,6 +47,7 @@ from cotgen.build.plan import (
     second_of,
     shares,
     step_of,
+    unfit,
 )
 from cotgen.build.report import Estimate, Outcome, Reporter
 from cotgen.build.units import (
@@ -154,6 +155,8 @@ class _Build:
         for warning in self.plan.warnings:
             self.warn(warning)
         self.lost += self.plan.left_out
+        #: What the folders show before a file is read: told in each summary, also where there is nothing to do.
+        self.outcome.notes += [(odd.file, odd.text, odd.count) for scan in self.plan.scans for odd in scan.oddities]
 
     # Sources and their clocks.
 
@@ -172,23 +175,57 @@ class _Build:
         member = next((member for member in members if member.has_pictures), members[0])
         return source(member.source).frames(member.root, member.files).fps
 
+    def rate(self, members: Sequence[Member]) -> Fraction:
+        """Frames asked about a second of a surgery.
+
+        Raises:
+            CotgenError: sources that are joined were given different rates.
+        """
+        rates = {member.source: self.config.rate(member.source) for member in members}
+        if len(set(rates.values())) > 1:
+            shown = " and ".join(f"{name} {rate}" for name, rate in rates.items())
+            clock = Fraction(self.clock(members))
+            one = max((rate for rate in rates.values() if (clock / rate).denominator == 1), default=Fraction(1))
+            raise CotgenError(
+                f"--fps gives {shown}, and their labels of {members[0].surgery} are joined frame by frame: give both one "
+                f"rate, such as {' '.join(f'--fps {name}={one}' for name in rates)}."
+            )
+        return next(iter(rates.values()))
+
     def step(self, members: Sequence[Member]) -> int:
-        """Frames of their clock from one question to the next; on a clock slower than the rate, each frame."""
-        clock = self.clock(members)
-        if len(self.plan.scans) > 1 and self.config.rate > Fraction(clock):
+        """Frames of their clock from one question to the next; on a clock slower than the rate, each frame.
+
+        Raises:
+            CotgenError: the rate does not divide the clock; names every source of which that is so.
+        """
+        rate, clock = self.rate(members), self.clock(members)
+        if len(self.plan.scans) == 1:
+            return step_of(rate, clock)
+        if rate > Fraction(clock):
             return 1
-        return step_of(self.config.rate, clock, members[0].source if len(self.plan.scans) > 1 else "this source")
+        if (Fraction(clock) / rate).denominator != 1:
+            raise CotgenError(unfit(rate, self._unfit(rate)))
+        return step_of(rate, clock)
+
+    def _unfit(self, rate: Fraction) -> dict[str, str]:
+        """Source -> its clock, for those of this rate whose clock it does not divide."""
+        found: dict[str, str] = {}
+        for item in self.plan.selected:
+            clock = self.clock(item.members)
+            slow = rate > Fraction(clock) or (Fraction(clock) / rate).denominator == 1
+            found |= {m.source: clock for m in item.members if not slow and self.config.rate(m.source) == rate}
+        return found
 
     def tell_rates(self, jobs: Sequence[_Job]) -> None:
         """Say where the rate leaves out frames of a slow clock, or asks for more than there are; once for a source."""
-        rate = self.config.rate
         for name, fps in dict.fromkeys((job.footage.source, job.footage.fps) for job in jobs):
-            clock = Fraction(fps)
+            rate, clock = self.config.rate(name), Fraction(fps)
             if rate > clock:
                 self.warn(f"{name}: its labels have {clock} frames a second, fewer than --fps {rate}: each is taken")
             elif rate < clock <= SLOW:
                 step = step_of(rate, fps)
-                self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {clock} takes all of them")
+                own = f"{name}={clock}" if len(self.plan.scans) > 1 else str(clock)
+                self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {own} takes all of them")
 
     # Names of results and of their unfinished files.
 
@@ -656,6 +693,9 @@ def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan,
     for name in config.pixels:
         if name not in SOURCES:
             raise CotgenError(f"--pixels: {unknown_key(name, SOURCES)}")
+    for name in config.rates:
+        if name not in SOURCES:
+            raise CotgenError(f"--fps: {unknown_key(name, SOURCES)}")
     splits = SplitPlan.parse(config.split)
     exclusion = Exclusion.read(config.exclude)
     return plan_surgeries(config, _scans(config, cwd, env), splits, exclusion), tasks
@@ -802,12 +842,15 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
     run.check_unchanged(jobs)
     with Samples([(job.chains, job.frames) for job in jobs]) as samples:
         gathered = samples.gather()
-        outcome.notes, outcome.damaged = gathered.notes, gathered.damaged
+        outcome.notes, outcome.damaged = [*outcome.notes, *gathered.notes], gathered.damaged
         if not gathered.entries:
             reasons = "; ".join(
                 f"{item.reason} ({item.count:,})" for item in together([*run.lost, *gathered.left_out])
             )
-            raise CotgenError(f"No frame of {len(jobs)} surgeries gave a question: {reasons}")
+            noted = "; ".join(dict.fromkeys(text for _, text, _ in outcome.notes))
+            raise CotgenError(
+                f"No frame of {len(jobs)} surgeries gave a question: {reasons}{f'. Noted: {noted}' if noted else ''}"
+            )
         run.reporter.expect("pack", len(gathered.entries))
         start = time.monotonic()
         # The folder may have been moved away, and another put in its place, while the surgeries were read.
@@ -919,7 +962,15 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         seconds=seconds,
         left_out=together(run.lost),
         failed=run.outcome.failed,
+        notes=[*run.outcome.notes, *(note for job in jobs for note in _noted(job))],
     )
+
+
+def _noted(job: _Job) -> Iterator[tuple[str, str, int]]:
+    """What was unusual in the labels of a surgery."""
+    for path in job.facts:
+        for odd in read_facts(path).oddities:
+            yield odd.file, odd.text, odd.count
 
 
 def count(

@@ -72,7 +72,7 @@ def _plan_of(scene: Scene, question: Question) -> Callable[[Composer], None] | N
         return None
     if scene.of_kind("triplet"):
         return triplet.phase
-    if scene.says("instrument") == "cholec80":
+    if scene.knows_all_instruments:
         return _phase
     return bypass.phase if scene.says("step") else None
 

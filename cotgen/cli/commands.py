@@ -109,7 +109,12 @@ def build(
     config: Annotated[
         Path | None, typer.Option(help="YAML file with these options as keys; the command line wins.")
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Frames a second to ask about: 1 (default), 0.2, 1/5 ...")] = None,
+    fps: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Frames a second to ask about: 1 (default), 1/5 ...; NAME=RATE for one source; may be repeated."
+        ),
+    ] = None,
     tasks: Annotated[str | None, typer.Option(help="Tasks, separated by commas. Default: all that apply.")] = None,
     split: Split = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw. Default: 0.")] = None,
@@ -165,7 +170,7 @@ def build(
         "pixels": pixels,
         "out": out,
         "work": work,
-        "fps": fps,
+        "fps": fps or None,
         "tasks": tasks,
         "split": split or None,
         "seed": seed,

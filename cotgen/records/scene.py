@@ -93,6 +93,15 @@ class Scene:
         return next((m.value for m in self.measured if m.name == name and m.of == wanted and not m.box), None)
 
     @property
+    def knows_all_instruments(self) -> bool:
+        """Whether the source of instruments says of every kind that it knows whether it is in view.
+
+        Cholec80 does; one's own table does where it labels `presence` beside them.
+        """
+        source = self.says("instrument")
+        return source == "cholec80" or f"{source}.presence" in self.labelled
+
+    @property
     def has_field(self) -> bool:
         """Whether there is an operative field to ask about: False only where the picture was measured to be black."""
         return self.measure("black") != 1.0

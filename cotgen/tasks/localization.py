@@ -155,15 +155,16 @@ def boxed(scene: Scene) -> dict[str, list[Box]]:
     kinds = ["anatomy"] if "anatomy" not in scene.disputed else []
     kinds += ["instrument"] if "instrument" not in scene.disputed else []
     for kind in kinds:
+        # Another one of the same name without a box would be a second right answer.
+        without = {fact.terms[0] for fact in scene.of_kind(kind) if not fact.box} | {"instrument.unnamed"}
         for fact in scene.of_kind(kind):
-            if len(fact.box) == 4 and fact.terms[0] != "instrument.unnamed":
+            if fact.terms[0] not in without:
                 found[fact.terms[0]].append(_box(fact))
     if "instrument" in kinds and not any(id.startswith("instrument.") for id in found):
         twins = defaultdict(list)
         for fact in scene.of_kind("triplet"):
             twins[fact.terms[0]].append(fact)
         for id, facts in twins.items():
-            # A second grasper without a box would be a second right answer.
             if all(fact.box for fact in facts):
                 found[id] = [_box(fact) for fact in facts]
     return {id: sorted(set(boxes)) for id, boxes in found.items()}

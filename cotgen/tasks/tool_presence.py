@@ -15,7 +15,7 @@ from cotgen.draws import rendezvous
 from cotgen.records import Scene
 from cotgen.tasks.answers import in_order, parse_set, write_set
 from cotgen.tasks.balance import in_hash_order, room_for
-from cotgen.tasks.base import PRESENCE, Question, names_nothing
+from cotgen.tasks.base import Question, names_nothing
 
 ID = "tool.presence"
 #: Share of the questions of one surgery whose answer may be `none`, in percent.
@@ -103,7 +103,7 @@ def kinds_in_view(scene: Scene) -> tuple[str, ...] | None:
     None where no source labelled the presence of all kinds, where sources contradict one another, and where there is no
     operative field to see them in.
     """
-    if not scene.has_field or scene.says("instrument") not in PRESENCE or "instrument" in scene.disputed:
+    if not scene.has_field or not scene.knows_all_instruments or "instrument" in scene.disputed:
         return None
     return in_order(scene.terms("instrument"))
 

@@ -241,6 +241,23 @@ def masked(root: Path, mask: "np.ndarray[tuple[int, int], np.dtype[np.uint8]]") 
     Image.fromarray(mask).save(root / "semseg" / "5_750.png")
 
 
+def test_a_mask_of_another_size_than_the_boxes_or_of_another_shape_than_the_picture_is_refused(
+    tmp_path: Path,
+) -> None:
+    box = {"image_id": 1, "category_id": 8, "bbox": [10, 5, 50, 20]}
+    write(tmp_path, [{"file_name": "5_750.jpg"}], [box])
+    Image.new("RGB", (100, 50)).save(tmp_path / "train" / "5_750.jpg")
+    (tmp_path / "semseg").mkdir()
+    for size, message in (((512, 512), "the boxes of its picture are of 100 x 50"), ((200, 100), "are of 100 x 50")):
+        Image.new("L", size, 5).save(tmp_path / "semseg" / "5_750.png")
+        with pytest.raises(SourceError, match=message):
+            read(tmp_path)
+    (tmp_path / "train" / "annotation_coco.json").unlink()
+    Image.new("L", (512, 512), 5).save(tmp_path / "semseg" / "5_750.png")
+    with pytest.raises(SourceError, match="another shape"):
+        read(tmp_path)
+
+
 def test_stray_pixels_and_small_pieces_do_not_widen_the_box_of_a_structure(tmp_path: Path) -> None:
     mask = np.zeros((50, 100), np.uint8)
     mask[10:20, 10:30], mask[40, 90], mask[30:36, 10:20] = 5, 5, 5

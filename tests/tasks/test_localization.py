@@ -38,6 +38,17 @@ def test_a_thing_is_answered_with_its_box_and_every_wording_says_if_it_can_be_se
     assert all("can be seen" in w or "Should {the} be seen" in w for w in LOCALIZATION.wordings[:15])
 
 
+def test_a_thing_of_which_another_has_no_box_is_not_asked_for() -> None:
+    """EndoVis 2018 may have two bipolar forceps, one with a box that is out of the picture."""
+    two = [
+        fact(f"endovis18.instrument.{n}", "instrument.bipolar", box=box) for n, box in enumerate(((9, 9, 60, 60), ()))
+    ]
+    assert [q.id for _, q in LOCALIZATION.questions([scene(0, two)], 0)] == []
+    other = fact("endovis18.instrument.2", "instrument.suction_instrument", box=(70, 70, 99, 99))
+    asked = [q.id for _, q in LOCALIZATION.questions([scene(0, [*two, other])], 0)]
+    assert asked == ["loc.instrument.suction_instrument"]
+
+
 def test_one_in_eight_questions_is_about_a_frame_without_the_thing() -> None:
     scenes = [scene(n, OUTLINED) for n in range(70)] + [scene(n, OUTLINED[1:]) for n in range(70, 140)]
     answers = [q.answer for _, q in LOCALIZATION.questions(scenes, 0) if q.id == f"loc.{DUCT}"]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cotgen.chains.checks.base import BAG, OFTEN_UNLABELLED, Case, found
-from cotgen.chains.checks.matching import PRESENCE
 from cotgen.chains.claims import Act, Count
 from cotgen.chains.closed import CRITERIA, Closed
 from cotgen.chains.lexicon import called
@@ -53,7 +52,7 @@ def instruments(case: Case) -> Iterator[Finding]:
                 yield found("negation", reading, f"'{called(name)}' is denied, but it is labelled in this frame")
             elif name in OFTEN_UNLABELLED and not view.deniable(name):
                 yield found("negation", reading, f"'{called(name)}' is often there unlabelled; do not deny it")
-            elif source not in PRESENCE and not view.deniable(name):
+            elif not scene.knows_all_instruments and not view.deniable(name):
                 yield found("negation", reading, f"no source says that '{called(name)}' is not there")
         if every:
             at_work = "at work" in reading.text or "such instrument" in reading.text
