@@ -101,8 +101,9 @@ def single(scene: Scene) -> dict[str, Box]:
 def _how(scene: Scene, one: str, other: str) -> str:
     """`left`, `right`, `above`, `below`; "" where no answer is clear."""
     things = single(scene)
-    width, height = scene.size
-    if one == other or one not in things or other not in things or not width or not height:
+    left, top, right, bottom = scene.lit_field
+    width, height = right - left, bottom - top
+    if one == other or one not in things or other not in things or width <= 0 or height <= 0:
         return ""
     a, b = things[one], things[other]
     # Twice the distance of the centres, so that halves stay integers.
