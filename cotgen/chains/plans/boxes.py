@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from cotgen.chains.grammar import NUMBER_WORDS, Composer, capital, fill
-from cotgen.chains.places import PLACES
+from cotgen.chains.grammar import NUMBER_WORDS, Composer, fill
+from cotgen.chains.plans.cvs import lie
 from cotgen.chains.plans.words import (
     Seen,
     acts,
     boxed_instruments,
+    called,
     explain,
     instruments,
     relate,
@@ -15,13 +16,18 @@ from cotgen.chains.plans.words import (
     see,
     slots,
     unclear,
-    where,
 )
 from cotgen.ontology import term
 from cotgen.records import Fact
 
 MARKED = ("So this is where {it} {is} to be marked.", "{It} {is} thus to be marked there.")
+ALL_OF_KIND_MARKED = ("So this is where the {many} are to be marked.", "The {many} are thus to be marked there.")
 NOT_IDENTIFIED = ("{The} {is} not identified.", "{The} {is} not identified in this view.")
+NOT_IN_VIEW = ("No {bare} {is} in view.", "There {is} no {bare} in view.", "No {bare} can be seen.")
+NOTHING_TO_RELATE_IT = (
+    "There {is} thus no {bare} to relate to {the_b}.",
+    "So there {is} no {bare} to relate to {the_b}.",
+)
 NOTHING_TO_MARK = (
     "So there is nothing to mark.",
     "No such {thing} is identified in this view, so there is nothing to mark.",
@@ -30,19 +36,20 @@ ALL_MARKED = ("{Number} {things} {are} thus to be marked.", "So there {are} {num
 ALL_COUNTED = ("So there {are} {number} {things}.", "That makes {number} {things}.")
 ALONE = ("There is thus no second one to relate it to.",)
 NOTHING_ELSE = ("There is thus nothing to relate it to.",)
-CENTRES = (
-    (
-        "across",
-        ("Their centres differ more from side to side than in height.", "Their centres lie apart from side to side."),
-    ),
-    ("down", ("Their centres differ more in height than from side to side.", "Their centres lie apart in height.")),
+#: How one of two things lies, by its centre.
+RANK = (
+    ("left", ("{The} {is} further to the left.",)),
+    ("right", ("{The} {is} further to the right.",)),
+    ("above", ("{The} {is} the higher of the two.",)),
+    ("below", ("{The} {is} the lower of the two.",)),
 )
-_CENTRES = dict(CENTRES)
+_RANK = dict(RANK)
+_OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 RELATION = (
-    ("left", ("So {the} is to the left of {the_b}.", "{The} is thus to the left of {the_b}.")),
-    ("right", ("So {the} is to the right of {the_b}.", "{The} is thus to the right of {the_b}.")),
-    ("above", ("So {the} is above {the_b} in the picture.", "{The} is thus above {the_b} in the picture.")),
-    ("below", ("So {the} is below {the_b} in the picture.", "{The} is thus below {the_b} in the picture.")),
+    ("left", ("So {the} {is} to the left of {the_b}.", "{The} {is} thus to the left of {the_b}.")),
+    ("right", ("So {the} {is} to the right of {the_b}.", "{The} {is} thus to the right of {the_b}.")),
+    ("above", ("So {the} {is} above {the_b} in the picture.", "{The} {is} thus above {the_b} in the picture.")),
+    ("below", ("So {the} {is} below {the_b} in the picture.", "{The} {is} thus below {the_b} in the picture.")),
 )
 _RELATION = dict(RELATION)
 
@@ -62,14 +69,6 @@ def _others(c: Composer, subject: str) -> list[Fact]:
     return c.order("others", found)
 
 
-def _lie(c: Composer, fact: Fact) -> int:
-    words, n, spot = slots(c, fact.terms[0]), c.box(fact.box), where(c, fact)
-    if fact.terms[0] == "instrument.unnamed":
-        words = words | {"a": "an instrument"}
-    text = f"{capital(words['a'])} {words['is']} {PLACES[spot] if spot is not None else 'in view'} <bbox:{n}>."
-    return c.add(1, text, "measured", [f"fact:{fact.id}", f"box:{n}"])
-
-
 def one(c: Composer) -> None:
     """Where a named thing is, or that it is not identified."""
     subject = c.question.subject[0]
@@ -81,9 +80,10 @@ def one(c: Composer) -> None:
     if term(subject).kind == "instrument":
         shown = see(c, [Seen(fact.terms[0], fact, "box") for fact in own])
     else:
-        shown = [_lie(c, fact) for fact in own]
+        shown = [lie(c, fact) for fact in own]
+    marked = list(shown)
     extra = others[:1]
-    shown += [_lie(c, fact) for fact in extra]
+    shown += [lie(c, fact) for fact in extra]
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == subject]
     found = relations(c, [*own[:1], *extra])
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
@@ -95,23 +95,35 @@ def one(c: Composer) -> None:
             c.statements.clear()
             return
         c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
-    text = fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
-    c.add(3, text, "follows", [f"statement:{n}" for n in shown[: len(own)]])
+    text = (
+        fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
+        if len(own) == 1
+        else fill(c.pick("close", ALL_OF_KIND_MARKED), many=words["many"])
+    )
+    c.add(3, text, "follows", [f"statement:{n}" for n in marked])
 
 
 def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     kind = term(subject).kind
     absent = f"none:{c.scene.says(kind)}.{kind}/{subject}"
-    shown = [_lie(c, fact) for fact in others[:2]]
-    denial = fill(c.pick("denial", NOT_IDENTIFIED), **slots(c, subject))
-    denied = c.add(1, denial, "label", [absent])
-    found = relations(c, others[:2])
+    words = slots(c, subject)
+    shapes = NOT_IN_VIEW if kind == "instrument" else NOT_IDENTIFIED
+    others = others[:2]
+    shown = [lie(c, fact) for fact in others]
+    denied = c.add(1, fill(c.pick("denial", shapes), **words), "label", [absent])
+    found = relations(c, others)
+    doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] in {other.terms[0] for other in others}]
+    named = [name for fact in others if (name := called(c, fact))]
     if found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
-    elif not explain(c, [subject, *(fact.terms[0] for fact in others[:2])]):
-        if shown:
-            c.statements.clear()
-            return
+    elif doing:
+        acts(c, doing[:1])
+    elif explain(c, [subject, *(fact.terms[0] for fact in others)]):
+        pass
+    elif named:
+        text = fill(c.pick("nothing", NOTHING_TO_RELATE_IT), **words, the_b=named[0])
+        c.add(2, text, "follows", [f"statement:{denied}", f"statement:{shown[0]}"])
+    else:
         c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{denied}"])
     thing = "instrument" if kind == "instrument" else "structure"
     c.add(3, fill(c.pick("close", NOTHING_TO_MARK), thing=thing), "follows", [f"statement:{denied}", absent])
@@ -168,31 +180,15 @@ NOTHING_TO_COUNT = ("So there is no instrument to mark or to count.",)
 def position(c: Composer) -> None:
     """How two boxed things lie to one another, from their places."""
     first, second = (_of(c, id) for id in c.question.subject[:2])
-    shown = [_lie(c, fact) for fact in c.order("shown", [first[0], second[0]])]
+    shown = [lie(c, fact) for fact in c.order("shown", [first[0], second[0]])]
     words, other = slots(c, first[0].terms[0]), slots(c, second[0].terms[0])
-    answer = c.question.truth[0].rpartition(".")[2]
-    axis = "across" if answer in ("left", "right") else "down"
+    answer = c.question.truth[0]
     refs = [f"box:{c.box(first[0].box)}", f"box:{c.box(second[0].box)}"]
-    c.add(2, c.pick("centres", _CENTRES[axis][1:]), "measured", [f"fact:{first[0].id}", f"fact:{second[0].id}", *refs])
-    text = fill(c.pick("close", _RELATION[answer]), **words, the_b=other["the"])
-    c.add(3, text, "follows", [*(f"statement:{n}" for n in shown), *refs])
-
-
-def side(c: Composer) -> None:
-    """On which side of the field one thing lies."""
-    own = _of(c, c.question.subject[0])[0]
-    words = slots(c, own.terms[0])
-    n = c.box(own.box)
-    c.add(1, f"{capital(words['a'])} {words['is']} in view <bbox:{n}>.", "measured", [f"fact:{own.id}", f"box:{n}"])
-    others = _others(c, own.terms[0])[:1]
-    found = [item for item in relations(c, [own, *others]) if item[0] == "touches"]
-    doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == own.terms[0]]
-    if found:
-        relate(c, found[0], "relate")
-    elif doing:
-        acts(c, doing)
+    # Either of the two may be told of, so that level 2 does not give the answer's own word.
+    if c.pick("of", ["first", "second"]) == "first":
+        ranked = fill(c.pick("rank", _RANK[answer]), **words)
     else:
-        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", ["statement:0"])
-    spot = where(c, own) or ()
-    text = f"So {words['the']} {words['is']} {PLACES[spot]}."
-    c.add(3, text, "measured", [f"fact:{own.id}", f"box:{n}"])
+        ranked = fill(c.pick("rank", _RANK[_OPPOSITE[answer]]), **other)
+    told = c.add(2, ranked, "measured", [f"fact:{first[0].id}", f"fact:{second[0].id}", *refs])
+    text = fill(c.pick("close", _RELATION[answer]), **words, the_b=other["the"])
+    c.add(3, text, "follows", [*(f"statement:{n}" for n in (*shown, told)), *refs])

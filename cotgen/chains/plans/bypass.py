@@ -12,7 +12,7 @@ NO_FIELD = (
     "It holds no operative field in which instrument and tissue could be related.",
     "There is no operative field in it, and so nothing to relate.",
 )
-A_FIELD = ("It is a view of the operative field.", "So what it shows is the operative field.")
+WITHIN = ("The view is from within the abdomen.", "The view is thus from within the abdomen.")
 NOTHING_TO_READ = (
     "So nothing about the operation is to be read from it.",
     "The state of the operation cannot be read from it.",
@@ -70,7 +70,7 @@ def camera(c: Composer) -> None:
     outside = c.scene.of_kind("view")
     if not outside:
         _inside(c)
-        c.add(2, c.pick("field", A_FIELD), "follows", ["statement:0"])
+        c.add(2, c.pick("within", WITHIN), "follows", ["statement:0"])
         c.add(3, c.pick("close", READABLE), "follows", ["statement:0"])
         return
     c.add(1, c.pick("outside", OUTSIDE), "label", [f"fact:{outside[0].id}"])
