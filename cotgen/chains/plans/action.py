@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cotgen.chains.grammar import Composer, capital, listed
+from cotgen.chains.grammar import Composer, capital, fill, listed
 from cotgen.chains.places import PLACES
 from cotgen.chains.plans.words import relate, relations, slots, where
 from cotgen.ontology import term
@@ -11,10 +11,12 @@ from cotgen.records import Fact
 
 _PARTS = {"object.clasper", "object.wrist", "object.shaft"}
 _NEEDLE, _THREAD = "object.needle", "object.thread"
-#: Acts in which a thread in the field decides nothing: the needle is taken up or put away, or the thread is cut.
-_BESIDE_THE_THREAD = {"action.pick_up_needle", "action.return_needle", "action.cut_suture"}
+_PASSED = {"action.position_needle_tip", "action.push_needle", "action.pull_needle"}
+#: What is known in general -> the acts that it has something to do with.
+_BEARS_ON = {"needle.at_jaws": _PASSED, "needle.thread": _PASSED | {"action.tie_knot"}}
 IN_VIEW = ("{List} are in view.", "{List} can be seen.", "The view shows {list}.")
 AT_THIS_MOMENT = ("At this moment {act}", "{Act}", "In this view {act}")
+ALONE = ("There is thus no second thing to relate {the} to.", "So there is no second thing to relate {the} to.")
 MOST = 3
 
 
@@ -38,15 +40,15 @@ def action(c: Composer) -> None:
         if touching and len(order) > 1 and c.pick("second", ["yes", "no"]) == "yes":
             relate(c, drawn[order[1]], "relate:2")
     elif len(things) == 1:
-        name = slots(c, things[0].terms[0])["the"]
-        c.add(2, f"There is thus no second thing to relate {name} to.", "follows", ["statement:0"])
+        text = fill(c.pick("alone", ALONE), the=slots(c, things[0].terms[0])["the"])
+        c.add(2, text, "follows", ["statement:0"])
     else:
         return  # nothing was measured between them, and a chain does not say so
     ids = {thing.terms[0] for thing in things}
     known = [
         name for name, item in entries().items()
         if item.usable and item.procedure == c.scene.procedure and name.startswith("needle.") and set(item.about) <= ids
-        and not (name == "needle.thread" and own.terms[0] in _BESIDE_THE_THREAD)
+        and own.terms[0] in _BEARS_ON[name]
     ]  # fmt: skip
     if known and c.pick("know", ["yes", "no"]) == "yes":
         c.know(3, c.pick("known", known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cotgen.chains.grammar import NUMBER_WORDS, Composer, fill
+from cotgen.chains.places import compared
 from cotgen.chains.plans.cvs import lie
 from cotgen.chains.plans.words import (
     Seen,
@@ -19,6 +20,7 @@ from cotgen.chains.plans.words import (
 )
 from cotgen.ontology import term
 from cotgen.records import Fact
+from cotgen.tasks.localization import COMPLETE
 
 MARKED = ("So this is where {it} {is} to be marked.", "{It} {is} thus to be marked there.")
 ALL_OF_KIND_MARKED = ("So this is where the {many} are to be marked.", "The {many} are thus to be marked there.")
@@ -35,6 +37,11 @@ NOTHING_TO_MARK = (
 ALL_MARKED = ("{Number} {things} {are} thus to be marked.", "So there {are} {number} {things} to mark.")
 ALL_COUNTED = ("So there {are} {number} {things}.", "That makes {number} {things}.")
 ALONE = ("There is thus no second one to relate it to.",)
+#: Two or more of one kind and nothing else.
+OF_ONE_KIND = (
+    "There is thus no other instrument to relate them to.",
+    "So there is no other instrument to relate them to.",
+)
 NOTHING_ELSE = ("There is thus nothing to relate it to.",)
 #: How one of two things lies, by its centre.
 RANK = (
@@ -69,6 +76,14 @@ def _others(c: Composer, subject: str) -> list[Fact]:
     return c.order("others", found)
 
 
+def _related(c: Composer, facts: list[Fact]) -> list[tuple[str, Fact, Fact]]:
+    """What was measured between these, without what their names say: the left one of two is to the left of the other."""
+    return [
+        item for item in relations(c, facts)
+        if item[1].terms[0] != item[2].terms[0] or item[0] not in compared(item[1].box, item[2].box, c.scene.lit_field)[:1]
+    ]  # fmt: skip
+
+
 def one(c: Composer) -> None:
     """Where a named thing is, or that it is not identified."""
     subject = c.question.subject[0]
@@ -85,22 +100,31 @@ def one(c: Composer) -> None:
     extra = others[:1]
     shown += [lie(c, fact) for fact in extra]
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == subject]
-    found = relations(c, [*own[:1], *extra])
+    found = _related(c, [*own[:1], *extra])
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
     elif not explain(c, [subject, *(fact.terms[0] for fact in extra)]):
-        if extra or unclear(c, own):
+        if len(own) > 1 and _alone(c, own):
+            c.add(2, c.pick("alone", OF_ONE_KIND), "follows", [f"statement:{n}" for n in shown])
+        elif extra or unclear(c, own):
             c.statements.clear()
             return
-        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
+        else:
+            c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
     text = (
         fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
         if len(own) == 1
         else fill(c.pick("close", ALL_OF_KIND_MARKED), many=words["many"])
     )
     c.add(3, text, "follows", [f"statement:{n}" for n in marked])
+
+
+def _alone(c: Composer, facts: list[Fact]) -> bool:
+    """Whether these are all instruments of a frame whose every instrument is outlined, and of one kind."""
+    whole = [fact for fact in c.scene.of_kind("instrument") if fact.source in COMPLETE["instrument"]]
+    return len({fact.terms[0] for fact in whole}) == 1 and len(whole) == len(facts)
 
 
 def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
@@ -111,7 +135,7 @@ def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     others = others[:2]
     shown = [lie(c, fact) for fact in others]
     denied = c.add(1, fill(c.pick("denial", shapes), **words), "label", [absent])
-    found = relations(c, others)
+    found = _related(c, others)
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] in {other.terms[0] for other in others}]
     named = [name for fact in others if (name := called(c, fact))]
     if found:
@@ -151,16 +175,19 @@ def _all(c: Composer, shapes: tuple[str, ...]) -> None:
     shown = see(c, seen)
     facts = [item.fact for item in seen]
     doing = list(c.scene.of_kind("triplet"))
-    found = relations(c, facts)
+    found = _related(c, facts)
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
     elif not explain(c, [fact.terms[0] for fact in facts]):
-        if len(facts) > 1:
+        if len(facts) > 1 and _alone(c, facts):
+            c.add(2, c.pick("alone", OF_ONE_KIND), "follows", [f"statement:{n}" for n in shown])
+        elif len(facts) > 1:
             c.statements.clear()
             return
-        c.add(2, c.pick("nothing", ALONE), "follows", [f"statement:{shown[0]}"])
+        else:
+            c.add(2, c.pick("nothing", ALONE), "follows", [f"statement:{shown[0]}"])
     number = len(facts)
     text = fill(
         c.pick("close", shapes),
