@@ -132,3 +132,14 @@ def test_a_position_is_drawn_from_the_two_centres() -> None:
                      size=SIZE, measured=(gap(20.0, "endoscapes.anatomy.0", "endoscapes.anatomy.1"),))  # fmt: skip
     texts = {text_of(pair, 2) for pair in pairs_of(scene, "position", 20)}
     assert texts == {"The gallbladder is the higher of the two.", "The cystic duct is the lower of the two."}
+
+
+@pytest.mark.parametrize("source", ["endovis17", "endovis18", "endoscapes"])
+def test_what_is_not_there_is_told_without_a_finding(source: str) -> None:
+    scenes = frames_of(source, 200)
+    absent = [(scenes[n], q) for n, q in TASKS["localization"].questions(scenes, 0) if q.answer == "not visible"]
+    assert len(absent) > 20
+    for scene, question in absent:
+        written = write_pair(scene, question, None, 0)
+        assert written is not None
+        assert check_case(*written) == [], [s.text for s in written[1].statements]

@@ -9,7 +9,6 @@ from cotgen.chains.plans.words import (
     Seen,
     acts,
     boxed_instruments,
-    called,
     explain,
     instruments,
     relate,
@@ -26,10 +25,7 @@ MARKED = ("So this is where {it} {is} to be marked.", "{It} {is} thus to be mark
 ALL_OF_KIND_MARKED = ("So this is where the {many} are to be marked.", "The {many} are thus to be marked there.")
 NOT_IDENTIFIED = ("{The} {is} not identified.", "{The} {is} not identified in this view.")
 NOT_IN_VIEW = ("No {bare} {is} in view.", "There {is} no {bare} in view.", "No {bare} can be seen.")
-NOTHING_TO_RELATE_IT = (
-    "There {is} thus no {bare} to relate to {the_b}.",
-    "So there {is} no {bare} to relate to {the_b}.",
-)
+RELATED_TO_NONE = ("So {the_b} {is} related to no such {thing}.", "{The_b} {is} thus related to no such {thing}.")
 NOTHING_TO_MARK = (
     "So there is nothing to mark.",
     "No such {thing} is identified in this view, so there is nothing to mark.",
@@ -76,6 +72,26 @@ def _others(c: Composer, subject: str) -> list[Fact]:
     return c.order("others", found)
 
 
+def _beside(c: Composer, others: list[Fact], most: int) -> tuple[list[Fact], list[int]]:
+    """Level 1: up to so many kinds of other things, those that are there once first; all of a kind that is there twice.
+
+    Returns what was shown, and the numbers of the sentences.
+    """
+    kinds = [fact.terms[0] for fact in others]
+    chosen = sorted(dict.fromkeys(kinds), key=lambda id: kinds.count(id) > 1)[:most]
+    facts: list[Fact] = []
+    numbers: list[int] = []
+    for id in chosen:
+        own = [fact for fact in others if fact.terms[0] == id]
+        if len(own) > 1 and term(id).kind == "instrument" and id != "instrument.unnamed":
+            numbers += see(c, [Seen(id, fact, "box") for fact in own], f"beside:{id}")
+        else:
+            own = own[:1]
+            numbers.append(lie(c, own[0]))
+        facts += own
+    return facts, numbers
+
+
 def _related(c: Composer, facts: list[Fact]) -> list[tuple[str, Fact, Fact]]:
     """What was measured between these, without what their names say: the left one of two is to the left of the other."""
     return [
@@ -97,8 +113,8 @@ def one(c: Composer) -> None:
     else:
         shown = [lie(c, fact) for fact in own]
     marked = list(shown)
-    extra = others[:1]
-    shown += [lie(c, fact) for fact in extra]
+    extra, beside = _beside(c, others, 1)
+    shown += beside
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == subject]
     found = _related(c, [*own[:1], *extra])
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
@@ -132,24 +148,25 @@ def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     absent = f"none:{c.scene.says(kind)}.{kind}/{subject}"
     words = slots(c, subject)
     shapes = NOT_IN_VIEW if kind == "instrument" else NOT_IDENTIFIED
-    others = others[:2]
-    shown = [lie(c, fact) for fact in others]
+    thing = "instrument" if kind == "instrument" else "structure"
+    others, shown = _beside(c, others, 2)
     denied = c.add(1, fill(c.pick("denial", shapes), **words), "label", [absent])
     found = _related(c, others)
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] in {other.terms[0] for other in others}]
-    named = [name for fact in others if (name := called(c, fact))]
     if found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
     elif doing:
         acts(c, doing[:1])
     elif explain(c, [subject, *(fact.terms[0] for fact in others)]):
         pass
-    elif named:
-        text = fill(c.pick("nothing", NOTHING_TO_RELATE_IT), **words, the_b=named[0])
+    elif others:
+        other = slots(c, others[0].terms[0])
+        many = sum(fact.terms[0] == others[0].terms[0] for fact in others) > 1
+        the, verb = (f"the {other['many']}", "are") if many else (other["the"], other["is"])
+        text = fill(c.pick("nothing", RELATED_TO_NONE), the_b=the, thing=thing, **{"is": verb})
         c.add(2, text, "follows", [f"statement:{denied}", f"statement:{shown[0]}"])
     else:
         c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{denied}"])
-    thing = "instrument" if kind == "instrument" else "structure"
     c.add(3, fill(c.pick("close", NOTHING_TO_MARK), thing=thing), "follows", [f"statement:{denied}", absent])
 
 
