@@ -505,6 +505,7 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
 
 def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     from cotgen.chains.write import Balance, Written, write_scenes
+    from cotgen.frames.measure import field_of_view
     from cotgen.frames.store import FrameStore
     from cotgen.surgeries.identity import canonical
     from cotgen.surgeries.join import PRECEDENCE, scenes
@@ -515,9 +516,12 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         rows, report = store.rows(), store.report
     facts = [read_facts(path) for path in unit.facts]
     joined = Counter[str]()
+    field = field_of_view([(row.measured, row.width, row.height) for row in rows.values()])
+    of_surgery = (field,) if field else ()
     found = scenes(
         facts,
-        {index: row.measured for index, row in rows.items()},
+        # The edge of the light is that of the surgery: what one frame shows of it is no measure of that frame.
+        {index: (*(m for m in row.measured if m.name != "lit"), *of_surgery) for index, row in rows.items()},
         {index: (row.width, row.height) for index, row in rows.items()},
         unit.procedure,
         PRECEDENCE,

@@ -295,15 +295,13 @@ def overall(votes: Sequence[float], raters: Sequence[Sequence[int]] = ()) -> flo
     """The share of the three raters who hold all criteria; None where their means do not say.
 
     With the raters' own rows it is counted. With means alone it lies between max(0, sum of votes - 6) and the least vote
-    (of 3); it is determined where the two are equal, and its majority where both lie on one side of a half.
+    (of 3), and is determined where the two are equal.
     """
     if len(raters) == 3:
         return sum(all(row) for row in raters) / 3
     counts = [round(3 * vote) for vote in votes]
     least, most = max(0, sum(counts) - 6), min(counts)
-    if least == most:
-        return least / 3
-    return most / 3 if most <= 1 else least / 3 if least >= 2 else None
+    return least / 3 if least == most else None
 
 
 def _noticed(coco: Mapping[str, Sequence[str]], metadata: str) -> list[Oddity]:

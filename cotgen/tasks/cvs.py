@@ -152,11 +152,27 @@ def met(scene: Scene) -> dict[str, bool] | None:
     return votes if set(votes) == set(CRITERIA) else None
 
 
-def _all(scene: Scene, votes: dict[str, bool]) -> tuple[str, ...]:
-    said = [f"{id}={'yes' if votes[id] else 'no'}" for id in CRITERIA]
+def achieved(scene: Scene) -> bool | None:
+    """Whether a majority of the raters holds all three criteria; None where that is not known.
+
+    Where the raters were not counted one by one, between max(0, sum of votes - 6) and the least vote of them do: that
+    leaves one answer where both lie on one side of a half.
+    """
     whole = scene.of_kind("cvs_overall")
     if whole:
-        said.append(f"{WHOLE}={'yes' if 2 * whole[0].value >= 1 else 'no'}")
+        return 2 * whole[0].value >= 1
+    counts = {fact.terms[0]: round(3 * fact.value) for fact in scene.of_kind("cvs")}
+    if set(counts) != set(CRITERIA):
+        return None
+    least, most = sum(counts.values()) - 6, min(counts.values())
+    return False if most <= 1 else True if least >= 2 else None
+
+
+def _all(scene: Scene, votes: dict[str, bool]) -> tuple[str, ...]:
+    said = [f"{id}={'yes' if votes[id] else 'no'}" for id in CRITERIA]
+    whole = achieved(scene)
+    if whole is not None:
+        said.append(f"{WHOLE}={'yes' if whole else 'no'}")
     return tuple(said)
 
 

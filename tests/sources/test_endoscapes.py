@@ -72,11 +72,11 @@ def test_votes_count_only_where_they_were_cast(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("votes", "share"),
     [
-        ((1, 1, 1), 1.0), ((1, 1, 2 / 3), 2 / 3), ((1, 1, 1 / 3), 1 / 3), ((1, 1, 0), 0.0), ((2 / 3, 2 / 3, 1 / 3), 1 / 3),
-        ((1, 2 / 3, 2 / 3), None), ((2 / 3, 2 / 3, 2 / 3), None), ((1 / 3, 1 / 3, 1 / 3), 1 / 3), ((0, 1, 1), 0.0),
+        ((1, 1, 1), 1.0), ((1, 1, 2 / 3), 2 / 3), ((1, 1, 1 / 3), 1 / 3), ((1, 1, 0), 0.0), ((2 / 3, 2 / 3, 1 / 3), None),
+        ((1, 2 / 3, 2 / 3), None), ((2 / 3, 2 / 3, 2 / 3), None), ((1 / 3, 1 / 3, 1 / 3), None), ((0, 1, 1), 0.0),
     ],
 )  # fmt: skip
-def test_the_whole_is_determined_only_where_no_two_readings_differ_in_their_majority(
+def test_a_share_of_the_whole_is_stored_only_where_no_two_readings_differ_in_it(
     votes: tuple[float, ...], share: float | None
 ) -> None:
     assert overall(votes) == (None if share is None else pytest.approx(share))

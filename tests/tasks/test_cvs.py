@@ -45,6 +45,18 @@ def test_the_whole_is_asked_only_where_the_raters_determine_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("votes", "end"),
+    [
+        ((2, 2, 1), "not achieved"), ((1, 1, 1), "not achieved"), ((3, 3, 0), "not achieved"), ((3, 3, 2), ": achieved"),
+        ((3, 2, 2), "cystic plate: yes"), ((2, 2, 2), "cystic plate: yes"),
+    ],
+)  # fmt: skip
+def test_a_majority_that_the_means_leave_no_doubt_of_needs_no_share(votes: tuple[int, int, int], end: str) -> None:
+    question = next(q for _, q in CVS.questions([scene(0, votes)], 0))
+    assert question.answer.endswith(end)
+
+
+@pytest.mark.parametrize(
     ("reply", "score"),
     [
         ("two structures: no\nhepatocystic triangle: yes\ncystic plate: no\ncritical view: not achieved", 0.75),

@@ -10,7 +10,6 @@ from cotgen.chains.plans.words import acts, instruments, noun, see, slots, subje
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact, Support
 from cotgen.surgeries.priors import PHASE_BY_SET, PHASE_BY_TRIPLET, given_triplet, prior_name
-from cotgen.tasks.base import PRESENCE
 from cotgen.tasks.phase import CONTEXT_ID
 from cotgen.tasks.triplet import ACTING, acting
 
@@ -213,7 +212,7 @@ def phase(c: Composer) -> None:
 def _by_set(c: Composer, answer: str) -> Support:
     """How far the kinds in view carry the phase, where a source of presence lists all that level 1 shows as seen."""
     seen = {item.id for item in instruments(c) if item.how != "work"}
-    if c.priors is None or c.scene.says("instrument") not in PRESENCE or seen != set(c.facts) or not seen:
+    if c.priors is None or not c.scene.knows_all_instruments or seen != set(c.facts) or not seen:
         return "asserted"
     return c.priors.support(PHASE_BY_SET, c.set_given, answer)
 

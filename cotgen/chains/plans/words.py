@@ -76,8 +76,8 @@ NOUNS = (
 )
 _ACTS, _STATES, _NOUNS = dict(ACTS), dict(STATES), dict(NOUNS)
 
-LIES = ("{A} lie{s} {place} {box}.", "{A} {is} {place} {box}.")
-LIES_ANYWHERE = ("{A} {is} in view {box}.",)
+LIES = ("{A} lie{s} {place} {box}.", "{A} {is} {place} {box}.", "{A} can be seen {place} {box}.")
+LIES_ANYWHERE = ("{A} {is} in view {box}.", "{A} can be seen {box}.")
 LIE_TWO = (
     "{A} lie{s} {place} {box}, {b} {place_b} {box_b}.",
     "{A} {is} {place} {box}, and {b} {is_b} {place_b} {box_b}.",
