@@ -186,7 +186,7 @@ def wording_of(task: str, text: str) -> str:
     return next((wording for pattern, wording in _patterns(task) if pattern.fullmatch(text)), text)
 
 
-_SLOTS = {"is": "is|are", "Is": "Is|Are", "does": "do|does", "it": "it|they", "its": "its|their"}
+_SLOTS = {"is": "is|are", "Is": "Is|Are", "does": "do|does", "it": "it|they", "its": "its|their", "one": "one|they"}
 
 
 @cache

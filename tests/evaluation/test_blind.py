@@ -176,6 +176,7 @@ def test_of_few_questions_or_operations_nothing_is_said(train: list[str], valida
 def test_every_wording_is_known_again_from_its_question() -> None:
     filled = {"subject": "a hook", "the": "the hook", "is": "is", "Is": "Is", "does": "does", "it": "it", "its": "its"}
     filled |= {"this": "hook, dissect, cystic duct", "a": "the hook", "b": "the gallbladder", "that": "that it is so"}
+    filled |= {"act": "dissecting at the gallbladder", "every": "every hook", "one": "one"}
     for name, task in TASKS.items():
         assert [wording_of(name, text.format_map(filled)) for text in task.wordings] == list(task.wordings)
     assert wording_of("phase", "Which phase of the gastric bypass is in progress here?").count("bypass") == 1
