@@ -54,7 +54,6 @@ class BuildConfig(BaseModel):
         frames: `embed` stores pictures, `reference` only their hashes, `none` decodes nothing.
         surgeries: `1-5`, `73` or `cholec80/73`; empty for all.
         context: how far back the labelled instants before a frame are told, `3s`; empty for not at all.
-        balance: thin neighbouring seconds, cap frequent classes, and ask more where habit answers wrong.
         limit: at most so many frames, spread evenly; 0 for all.
         sample: `all` frames at `fps`, or `changes:10` for each change of labels and every 10th second.
         max_side: longest side of stored pictures in pixels; 0 to keep their size.
@@ -80,7 +79,6 @@ class BuildConfig(BaseModel):
     frames: Literal["embed", "reference", "none"] = "embed"
     surgeries: tuple[str, ...] = ()
     context: str = ""
-    balance: bool = False
     limit: int = Field(default=0, ge=0, lt=2**63)
     sample: str = "all"
     max_side: int = Field(default=0, ge=0, le=65_535)
@@ -262,7 +260,6 @@ class BuildConfig(BaseModel):
             },
             "priors": priors,
             **({"context": self.context} if self.context else {}),
-            **({"balance": True} if self.balance else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
 

@@ -114,7 +114,6 @@ class _Job:
     footage: Footage
     earlier: Earlier | None = None
     earlier_fp: tuple[str, ...] = ()
-    balance: Path | None = None
     content: str = ""
     seen: Seen | None = None
     frames: Path = Path()
@@ -431,69 +430,6 @@ class _Build:
         paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
         return Earlier(self.config.context_s, paths, footage.fps, second, tuple(sorted(without))), marks
 
-    def count(self, jobs: Sequence[_Job], *, classes: bool) -> dict[str, dict[str, Any]]:
-        """What a CountUnit finds for each surgery that can be counted."""
-        found: dict[str, dict[str, Any]] = {}
-        for job in jobs:
-            procedure, native = job.selected.pixels.procedure, self.native(job.selected)
-            self.submit(
-                CountUnit(
-                    job.surgery,
-                    job.facts,
-                    job.footage,
-                    job.wanted,
-                    self.tasks,
-                    self.config.seed,
-                    procedure,
-                    native,
-                    job.earlier,
-                    classes,
-                    job.balance,
-                )
-            )
-        self.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
-        return found
-
-    def weigh(self, jobs: Sequence[_Job]) -> None:
-        """Give each job the shares of its split, where the build is balanced; counted once for the same labels."""
-        if not self.config.balance or not jobs:
-            return
-        from cotgen.chains.write import templates_sha256
-        from cotgen.tasks.sampling import BALANCE_VERSION, Counts, rates
-
-        by_split: dict[str, list[_Job]] = {}
-        for job in jobs:
-            by_split.setdefault(job.selected.split, []).append(job)
-        marks = {
-            split: fingerprint(
-                {
-                    "step": "balance",
-                    "version": BALANCE_VERSION,
-                    "split": split,
-                    "seed": self.config.seed,
-                    "tasks": sorted(self.tasks),
-                    "templates": templates_sha256(),
-                    "surgeries": [[*job.facts_fp, list(job.wanted), *job.earlier_fp] for job in own],
-                }
-            )
-            for split, own in by_split.items()
-        }
-        files = {split: self.place("balance", split, mark, "json") for split, mark in marks.items()}
-        missing = [job for split, own in by_split.items() for job in own if not files[split].exists()]
-        found = self.count(missing, classes=True)
-        for split, own in by_split.items():
-            if not files[split].exists():
-                counts: list[Counts] = [
-                    {tuple(row[:4]): (row[4], row[5]) for row in found[job.surgery]["classes"]}
-                    for job in own
-                    if job.surgery in found
-                ]
-                shares = rates(counts, counts if split == "train" else ()).to_json()
-                make_folder(files[split].parent)
-                write_whole(files[split], shares, self.part(files[split]))
-            for job in own:
-                job.balance = files[split]
-
     # From pictures to samples.
 
     def write(self, jobs: Sequence[_Job], priors: Path | None) -> list[_Job]:
@@ -569,7 +505,6 @@ class _Build:
                 native=self.native(job.selected),
                 earlier=job.earlier,
                 earlier_facts=job.earlier_fp,
-                balance=self.cache.file(job.balance) if job.balance else "",
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
@@ -590,7 +525,6 @@ class _Build:
                     job.chains,
                     self.part(job.chains),
                     job.earlier,
-                    job.balance,
                 )
             )
             return
@@ -772,9 +706,7 @@ def build(
             output.claim(config.replace)
             facts = _all_facts(run)
             priors = run.priors(facts)
-            jobs = run.choose(facts)
-            run.weigh(jobs)
-            jobs = run.write(jobs, priors)
+            jobs = run.write(run.choose(facts), priors)
             run.pool.close()
             _finish(run, output, jobs, priors)
         outcome.wall_s = time.monotonic() - start
@@ -919,8 +851,24 @@ def estimate(
         outcome = Outcome(work)
         run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
         jobs = run.choose(_all_facts(run))
-        run.weigh(jobs)
-        found = run.count(jobs, classes=False)
+        found: dict[str, dict[str, Any]] = {}
+        for job in jobs:
+            procedure = job.selected.pixels.procedure
+            native = run.native(job.selected)
+            run.submit(
+                CountUnit(
+                    job.surgery,
+                    job.facts,
+                    job.footage,
+                    job.wanted,
+                    tasks,
+                    config.seed,
+                    procedure,
+                    native,
+                    job.earlier,
+                )
+            )
+        run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
         return _estimate(run, [job for job in jobs if job.surgery in found], found)
 
 

@@ -139,13 +139,6 @@ def build(
         str | None,
         typer.Option(help="Tell the labelled instants of so many seconds before each frame: 3s. Default: none."),
     ] = None,
-    balance: Annotated[
-        bool | None,
-        typer.Option(
-            "--balance",
-            help="One pair per answer in five seconds; caps on frequent answers; more where habit is wrong.",
-        ),
-    ] = None,
     priors: Annotated[
         str | None,
         typer.Option(help="auto (default) counts them over the train surgeries, none, or a file of `cotgen priors`."),
@@ -183,7 +176,6 @@ def build(
         "exclude": exclude,
         "sample": sample,
         "context": context,
-        "balance": balance,
         "priors": priors,
         "quality": quality,
         "replace": replace,
