@@ -125,9 +125,8 @@ def templates_sha256() -> str:
     folder = resources.files("cotgen.chains")
     names = ["claims.py", "closed.py", "grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
     names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "context", "cvs", "triplet", "words")]
-    names += [
-        f"checks/{name}.py" for name in ("base", "evidence", "facts", "matching", "reasoning", "vocabulary", "wording")
-    ]
+    checks = ("base", "evidence", "facts", "labels", "matching", "reasoning", "vocabulary", "wording")
+    names += [f"checks/{name}.py" for name in checks]
     for name in names:
         digest.update(folder.joinpath(name).read_bytes())
     for name in sorted(TASKS):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cotgen.chains.checks import evidence, facts, reasoning
 from cotgen.chains.checks.base import Case, Check, support_of
+from cotgen.chains.checks.labels import suspects
 from cotgen.chains.checks.vocabulary import vocabulary
 from cotgen.chains.checks.wording import wording
 from cotgen.chains.render import ParsedChain
@@ -42,6 +43,7 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     reasoning.origin,
     wording,
     vocabulary,
+    suspects,
 )
 
 __all__ = ["CONTENT_CHECKS", "Case", "check_case", "check_chain", "check_pair", "check_sample", "support_of"]
