@@ -135,6 +135,12 @@ def build(
         typer.Option(help="auto (default) counts them over the train surgeries, none, or a file of `cotgen priors`."),
     ] = None,
     quality: Annotated[int | None, typer.Option(help="Of the JPEG, 1 to 95. Default: 90.")] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option(
+            "--balance", help="Thin out train: caps for frequent answers, one in 5 s, exceptions to the usual."
+        ),
+    ] = None,
     replace: Annotated[
         bool | None, typer.Option("--replace", help="Replace a build of another configuration in OUT.")
     ] = None,
@@ -168,6 +174,7 @@ def build(
         "sample": sample,
         "priors": priors,
         "quality": quality,
+        "balance": balance,
         "replace": replace,
     }
     settings = _config(config, given)

@@ -87,9 +87,10 @@ class Cvs:
             yes = [(scene.key, n) for n, scene, votes in judged if votes[criterion]]
             no = [(scene.key, n) for n, scene, votes in judged if not votes[criterion]]
             for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
-                text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
-                yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
-                yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
+                key = scenes[a].key
+                text = rendezvous(seed, SINGLE, key, id).format(that=_MEANING[criterion])
+                yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,), couple=key)
+                yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,), couple=key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The criterion that the id names."""

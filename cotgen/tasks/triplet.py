@@ -150,8 +150,8 @@ class TripletTask:
                 scene = scene_at[yes]
                 this = write_triplets([fact], scene)
                 text = rendezvous(seed, ONE_OF, scene.key, id).format(this=this)
-                yield yes, Question(id, self.name, text, (), "Yes", ("yes",), fact)
-                yield no, Question(id, self.name, text, (), "No", ("no",), fact)
+                yield yes, Question(id, self.name, text, (), "Yes", ("yes",), fact, couple=scene.key)
+                yield no, Question(id, self.name, text, (), "No", ("no",), fact, couple=scene.key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """Nothing, the instrument, or the triplet that the id names."""
