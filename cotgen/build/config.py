@@ -60,6 +60,7 @@ class BuildConfig(BaseModel):
         exclude: a file of surgeries and sample keys that must never be in.
         priors: `auto` counts them over the train surgeries of the root; `none`; or a file of `cotgen priors`.
         quality: of the JPEG, 1 to 95.
+        balance: whether train is thinned out so that words and habit alone do not answer (`cotgen.build.balance`).
         replace: whether OUT may hold a build of another configuration, which is then replaced.
     """
 
@@ -85,6 +86,7 @@ class BuildConfig(BaseModel):
     exclude: Path | None = None
     priors: str = "auto"
     quality: int = Field(default=90, ge=1, le=95)
+    balance: bool = False
     replace: bool = False
 
     @field_validator("source", "root", "pixels", "tasks", "split", "surgeries", mode="before")
@@ -260,6 +262,7 @@ class BuildConfig(BaseModel):
             },
             "priors": priors,
             **({"context": self.context} if self.context else {}),
+            **({"balance": True} if self.balance else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
 

@@ -190,6 +190,7 @@ class Gathered:
         damaged: surgery -> what is wrong with its pictures.
         by_source: source -> task -> questions about its labels.
         disputed: kind of fact -> frames where the sources contradict one another in it.
+        balance: task -> why -> questions that a balanced build left out.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -199,6 +200,7 @@ class Gathered:
     damaged: dict[str, str] = field(default_factory=dict)
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
     disputed: Counter[str] = field(default_factory=Counter)
+    balance: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class Samples:
@@ -246,10 +248,8 @@ class Samples:
                 found.entries.append(Entry(key, footer["split"], image_length, length, where))
             if footer["samples"]:
                 found.surgeries.setdefault(footer["split"], []).append(canonical(footer["surgery"]))
-            for name, tasks in footer["by_source"].items():
-                row = found.by_source.setdefault(name, {})
-                for task, count in tasks.items():
-                    row[task] = row.get(task, 0) + count
+            _add(found.by_source, footer["by_source"])
+            _add(found.balance, footer.get("balance", {}))
             found.disputed.update(footer["disputed"])
             found.left_out += [
                 LeftOut.model_validate({"what": what, "reason": reason, "count": count, "examples": examples})
@@ -282,6 +282,13 @@ class Samples:
         if len(data) != length:
             raise CotgenError(f"{path} is damaged. Remove it and run the same command again.")
         return data
+
+
+def _add(to: dict[str, dict[str, int]], more: Mapping[str, Mapping[str, int]]) -> None:
+    for name, counts in more.items():
+        row = to.setdefault(name, {})
+        for key, count in counts.items():
+            row[key] = row.get(key, 0) + count
 
 
 def pack_samples(

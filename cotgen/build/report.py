@@ -24,6 +24,8 @@ _LINE_S = 30.0
 STEPS = {
     "facts": "surgeries",
     "priors": "surgeries",
+    "tally": "surgeries",
+    "balance": "builds",
     "count": "surgeries",
     "hash": "bytes",
     "frames": "frames",

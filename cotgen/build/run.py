@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from cotgen import __version__
 from cotgen.build.config import BuildConfig, unknown_key
@@ -52,6 +52,7 @@ from cotgen.build.plan import (
 from cotgen.build.report import Estimate, Outcome, Reporter
 from cotgen.build.units import (
     PRIORS_VERSION,
+    BalanceUnit,
     ChainsUnit,
     CountUnit,
     Earlier,
@@ -59,13 +60,16 @@ from cotgen.build.units import (
     FramesUnit,
     HashUnit,
     PriorsUnit,
+    TallyUnit,
     Unit,
+    balance_fingerprint,
     chains_fingerprint,
     facts_fingerprint,
     frames_fingerprint,
     native_size,
     priors_fingerprint,
     read_facts,
+    tally_fingerprint,
 )
 from cotgen.build.workers import Done, Failed, Pool, Progress
 from cotgen.errors import CotgenError
@@ -84,7 +88,7 @@ SLOW = 5
 Facts: TypeAlias = Mapping[tuple[str, str, int], tuple[Path, str]]
 _ENTRY = "cotgen.build.units:run_unit"
 #: A surgery that is begun is finished before the next one is begun, while its video is still in memory.
-_RANK = {"facts": 0, "priors": 0, "count": 0, "chains": 1, "frames": 2, "hash": 3}
+_RANK = {"facts": 0, "priors": 0, "tally": 0, "balance": 0, "count": 0, "chains": 1, "frames": 2, "hash": 3}
 #: For --dry-run, measured on one processor (Cholec80 clips of 854x480, quality 90): bytes hashed, pixels decoded and
 #: pairs written in a second; frames decoded to reach a lone one; bytes of a JPEG per pixel, of a record per pair, and
 #: of a shard per sample besides.
@@ -120,6 +124,8 @@ class _Job:
     frames_fp: str = ""
     chains: Path = Path()
     chains_fp: str = ""
+    balance: Path | None = None
+    balance_sha256: str = ""
     ran: set[str] = field(default_factory=set)
     done: bool = False
 
@@ -272,14 +278,14 @@ class _Build:
         self.outcome.reused[step] = self.outcome.reused.get(step, 0) + 1
 
     def fail(self, unit: Unit | Member | Selected, text: str, trace: str = "") -> None:
-        surgery = unit.surgery or "priors"
+        surgery = unit.surgery or ("balance" if isinstance(unit, BalanceUnit) else "priors")
         # What is left out stands in the manifest, which names no path of this machine.
         for folder in (*(scan.root for scan in self.plan.scans), self.work, self.temp):
             text = text.replace(f"{folder}/", "")
         if trace:
             self.outcome.traces = make_folder(self.work / "failures") / f"{surgery.replace('/', '-')}.txt"
             self.outcome.traces.write_text(trace, encoding="utf-8")
-        if surgery != "priors" and surgery not in {item.surgery for item in self.plan.selected}:
+        if surgery not in ("balance", "priors") and surgery not in {item.surgery for item in self.plan.selected}:
             self.warn(f"{surgery} is not counted in the priors: {text}")
         elif surgery not in self.outcome.failed:
             self.outcome.failed[surgery] = text
@@ -329,29 +335,35 @@ class _Build:
             return None
         if self.config.priors != "auto":
             return self._given_priors(Path(self.config.priors).resolve())
+        found = self._over_train(facts, "priors")
+        if found is None and set(self.sources) & COUNTED:
+            self.warn(
+                f"there is no train surgery of {self.plan.splits.name} in {self.plan.where}, so no statistics: "
+                "no sentence rests on them, and more answers count as asserted"
+            )
+        return found
+
+    def _over_train(self, facts: Facts, table: Literal["priors", "usual"]) -> Path | None:
+        """The file of what is counted over the train surgeries of the root; None where there are none."""
         counted = {
             members[0].surgery: found
             for members, second in self.counted()
             if (found := self.of(facts, members, second))
         }
         if not counted:
-            if set(self.sources) & COUNTED:
-                self.warn(
-                    f"there is no train surgery of {self.plan.splits.name} in {self.plan.where}, so no statistics: "
-                    "no sentence rests on them, and more answers count as asserted"
-                )
             return None
         excluded = {surgery: self.plan.exclusion.indices(surgery) for surgery in counted}
         marks = [mark for found in counted.values() for _, mark in found]
         mark = priors_fingerprint(
-            marks, {surgery: sorted(indices) for surgery, indices in excluded.items()}, self.plan.splits.name
+            marks, {surgery: sorted(indices) for surgery, indices in excluded.items()}, self.plan.splits.name, table
         )
-        out = self.place("priors", self.named, mark, "json")
+        out = self.place(table, self.named, mark, "json")
         if out.exists():
             self.reuse("priors")
             return out
         paths = tuple(tuple(path for path, _ in found) for found in counted.values())
-        self.submit(PriorsUnit(paths, tuple(sorted(excluded.items())), self.plan.splits.name, out, self.part(out)))
+        plan = self.plan.splits.name
+        self.submit(PriorsUnit(paths, tuple(sorted(excluded.items())), plan, out, self.part(out), table=table))
         self.run(lambda event: None)
         if not out.exists():
             raise CotgenError(
@@ -430,10 +442,88 @@ class _Build:
         paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
         return Earlier(self.config.context_s, paths, footage.fps, second, tuple(sorted(without))), marks
 
+    # Balance.
+
+    def balance(self, facts: Facts, jobs: Sequence[_Job]) -> Path | None:
+        """The file of the limits that train is thinned out by, or None.
+
+        Raises:
+            CotgenError: they cannot be counted.
+        """
+        if not self.config.balance:
+            return None
+        train = [job for job in jobs if job.selected.split == "train"]
+        if not train:
+            self.warn(
+                "--balance changes nothing here: validation and test keep every question, and no surgery is train"
+            )
+            return None
+        usual = self._over_train(facts, "usual")
+        sha256 = self.cache.file(usual) if usual else ""
+        tallies = {job.surgery: self._tally(job, usual, sha256) for job in train}
+        self.run(lambda event: None)
+        found = {surgery: entry for surgery, entry in tallies.items() if entry[0].exists()}
+        mark = balance_fingerprint([mark for _, mark in found.values()], sha256)
+        out = self.place("balance", self.named, mark, "json")
+        if out.exists():
+            self.reuse("balance")
+            return out
+        self.submit(BalanceUnit(tuple(path for path, _ in found.values()), usual, out, self.part(out)))
+        self.run(lambda event: None)
+        if not out.exists():
+            raise CotgenError(f"The balance cannot be counted: {self.outcome.failed['balance']}")
+        return out
+
+    def _tally(self, job: _Job, usual: Path | None, sha256: str) -> tuple[Path, str]:
+        """Where the tally of a surgery is, or will be once the units have run, and its fingerprint."""
+        pixels, native, clock = job.selected.pixels, self.native(job.selected), job.footage.fps
+        size = native_size(job.footage) or (0, 0)
+        seed = self.config.seed
+        there = {index for index, _ in job.footage.images}
+        wanted = tuple(index for index in job.wanted if not there or index in there)
+        mark = tally_fingerprint(
+            job.facts_fp,
+            sha256,
+            wanted=wanted,
+            size=size,
+            tasks=self.tasks,
+            seed=seed,
+            procedure=pixels.procedure,
+            clock=clock,
+            native=native,
+            context=[*job.earlier.told, *job.earlier_fp] if job.earlier else (),
+        )
+        out = self.place("tally", job.surgery, mark, "json")
+        if out.exists():
+            self.reuse("tally")
+        else:
+            self.submit(
+                TallyUnit(
+                    job.surgery,
+                    job.facts,
+                    usual,
+                    wanted,
+                    size,
+                    self.tasks,
+                    seed,
+                    pixels.procedure,
+                    clock,
+                    native,
+                    out,
+                    self.part(out),
+                    job.earlier,
+                )
+            )
+        return out, mark
+
     # From pictures to samples.
 
-    def write(self, jobs: Sequence[_Job], priors: Path | None) -> list[_Job]:
+    def write(self, jobs: Sequence[_Job], priors: Path | None, balance: Path | None = None) -> list[_Job]:
         """Bring every surgery to its finished samples; returns those that are."""
+        jobs = [job for job in jobs if job.surgery not in self.outcome.failed]
+        for job in jobs:
+            if balance and job.selected.split == "train":
+                job.balance, job.balance_sha256 = balance, self.cache.file(balance)
         by_name = {job.surgery: job for job in jobs}
         sha256 = self.cache.file(priors) if priors else ""
 
@@ -505,6 +595,7 @@ class _Build:
                 native=self.native(job.selected),
                 earlier=job.earlier,
                 earlier_facts=job.earlier_fp,
+                balance=job.balance_sha256,
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
@@ -525,6 +616,7 @@ class _Build:
                     job.chains,
                     self.part(job.chains),
                     job.earlier,
+                    job.balance,
                 )
             )
             return
@@ -661,13 +753,13 @@ def _begin(
 
 
 def _all_facts(build: _Build) -> Facts:
-    """The facts of the surgeries to build and, where priors are counted, those of all train surgeries."""
+    """The facts of the surgeries to build and, where something is counted over train, those of all train surgeries."""
     wanted = [(member, build.step(item.members)) for item in build.plan.selected for member in item.members]
     if build.config.context_s:
         wanted += [
             (member, second_of(build.clock(item.members))) for item in build.plan.selected for member in item.members
         ]
-    if build.config.priors == "auto":
+    if build.config.priors == "auto" or build.config.balance:
         wanted += [(member, second) for members, second in build.counted() for member in members]
     return build.facts(wanted)
 
@@ -706,7 +798,8 @@ def build(
             output.claim(config.replace)
             facts = _all_facts(run)
             priors = run.priors(facts)
-            jobs = run.write(run.choose(facts), priors)
+            chosen = run.choose(facts)
+            jobs = run.write(chosen, priors, run.balance(facts, chosen))
             run.pool.close()
             _finish(run, output, jobs, priors)
         outcome.wall_s = time.monotonic() - start
@@ -722,6 +815,7 @@ def _sha256_of(run: _Build, file: Path) -> str:
 
 def _versions(config: BuildConfig) -> dict[str, str]:
     """Versions of cotgen, its steps, and the libraries that pixels and JPEGs depend on."""
+    from cotgen.build.balance import BALANCE_VERSION
     from cotgen.chains.write import CHAINS_VERSION
     from cotgen.evaluation.blind import BLIND_VERSION
     from cotgen.frames.decode import decoder_version
@@ -737,6 +831,8 @@ def _versions(config: BuildConfig) -> dict[str, str]:
         "pack": PACK_VERSION,
         "blind": BLIND_VERSION,
     }
+    if config.balance:
+        steps["balance"] = BALANCE_VERSION
     versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
     if config.frames != "none":
         versions |= {"decoder": decoder_version(), "encoder": encoder_version()}
@@ -811,6 +907,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             **packed.counts,
             "blind": {score.name: score.plain() for score in blind_scores(output.out)},
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
+            **({"left_out_by_balance": gathered.balance} if config.balance else {}),
             "notes": dict(times),
             "damaged": gathered.damaged,
         },
@@ -850,11 +947,14 @@ def estimate(
             work = config.work_folder(env, (config.out or Path("out")).resolve())
         outcome = Outcome(work)
         run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
-        jobs = run.choose(_all_facts(run))
+        facts = _all_facts(run)
+        jobs = run.choose(facts)
+        balance = run.balance(facts, jobs)
         found: dict[str, dict[str, Any]] = {}
         for job in jobs:
             procedure = job.selected.pixels.procedure
             native = run.native(job.selected)
+            limits = balance if job.selected.split == "train" else None
             run.submit(
                 CountUnit(
                     job.surgery,
@@ -866,6 +966,7 @@ def estimate(
                     procedure,
                     native,
                     job.earlier,
+                    limits,
                 )
             )
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -31,7 +31,7 @@ from cotgen.build.files import (
 )
 from cotgen.errors import CotgenError
 from cotgen.ontology import ontology_sha256
-from cotgen.records import Frame, Sample, Split, sample_key
+from cotgen.records import Frame, Sample, Split, canonical_json, sample_key
 from cotgen.sources.base import (
     FACTS_SCHEMA,
     FACTS_VERSION,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from cotgen.chains.write import Written
     from cotgen.frames.store import ExtractReport
     from cotgen.records import Scene
+    from cotgen.surgeries.usual import Usual
+    from cotgen.tasks.base import Question
 
 #: Raised when the priors counted from the same facts change.
 PRIORS_VERSION = 3
@@ -130,12 +132,95 @@ class PriorsUnit:
         split: name of the split plan.
         out: the JSON file.
         part: its temporary name.
+        table: the priors, or what is usual for the instruments.
     """
 
     STEP: ClassVar[str] = "priors"
     facts: tuple[tuple[Path, ...], ...]
     excluded: tuple[tuple[str, frozenset[int]], ...]
     split: str
+    out: Path
+    part: Path
+    surgery: str = ""
+    table: Literal["priors", "usual"] = "priors"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the context of the frames of one surgery is taken from.
+
+    Attributes:
+        seconds: how far back.
+        facts: sealed facts at one instant a second, one file per source.
+        clock: frames a second of the surgery's clock, `25/1`.
+        every: frames of the clock from one instant to the next.
+        without: frames that must not be told of.
+    """
+
+    seconds: int
+    facts: tuple[Path, ...]
+    clock: str
+    every: int
+    without: tuple[int, ...]
+
+    @property
+    def told(self) -> list[Any]:
+        """What the context depends on besides the facts, as plain values."""
+        return [self.seconds, self.clock, self.every, list(self.without)]
+
+    def add(self, scenes: Sequence[Scene]) -> list[Scene]:
+        """The scenes with their context."""
+        from cotgen.surgeries.context import with_context
+
+        facts = [read_facts(path) for path in self.facts]
+        return with_context(
+            scenes, facts, seconds=self.seconds, clock=self.clock, every=self.every, without=self.without
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TallyUnit:
+    """Write down the draws of all questions of one train surgery, for the balance.
+
+    Attributes:
+        surgery: `cholec80/73`.
+        facts: sealed facts, one file per source.
+        usual: the JSON file of what is usual, or None.
+        wanted: frames on the surgery's clock, ascending.
+        size: width and height of its pictures.
+        tasks: names of the tasks.
+        seed: of every draw.
+        procedure: which operation it is.
+        clock: frames a second of the surgery's clock.
+        native: (source, width and height of its own pictures) of the sources whose pictures are not used.
+        out: the JSON file.
+        part: its temporary name.
+        earlier: what the context of the frames is taken from; None for no context.
+    """
+
+    STEP: ClassVar[str] = "tally"
+    surgery: str
+    facts: tuple[Path, ...]
+    usual: Path | None
+    wanted: tuple[int, ...]
+    size: tuple[int, int]
+    tasks: tuple[str, ...]
+    seed: int
+    procedure: str
+    clock: str
+    native: tuple[tuple[str, tuple[int, int]], ...]
+    out: Path
+    part: Path
+    earlier: Earlier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceUnit:
+    """Fix the limits of a balanced build from the tallies of its train surgeries and what is usual."""
+
+    STEP: ClassVar[str] = "balance"
+    tallies: tuple[Path, ...]
+    usual: Path | None
     out: Path
     part: Path
     surgery: str = ""
@@ -170,34 +255,6 @@ class FramesUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """What the context of the frames of one surgery is taken from.
-
-    Attributes:
-        seconds: how far back.
-        facts: sealed facts at one instant a second, one file per source.
-        clock: frames a second of the surgery's clock, `25/1`.
-        every: frames of the clock from one instant to the next.
-        without: frames that must not be told of.
-    """
-
-    seconds: int
-    facts: tuple[Path, ...]
-    clock: str
-    every: int
-    without: tuple[int, ...]
-
-    def add(self, scenes: Sequence[Scene]) -> list[Scene]:
-        """The scenes with their context."""
-        from cotgen.surgeries.context import with_context
-
-        facts = [read_facts(path) for path in self.facts]
-        return with_context(
-            scenes, facts, seconds=self.seconds, clock=self.clock, every=self.every, without=self.without
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ChainsUnit:
     """Ask, write and check: from the facts and frames of one surgery to its finished samples.
 
@@ -217,6 +274,7 @@ class ChainsUnit:
         out: the sealed file.
         part: its temporary name.
         earlier: what the context of the frames is taken from; None for no context.
+        balance: the JSON file of the limits, or None where all questions are asked.
     """
 
     STEP: ClassVar[str] = "chains"
@@ -235,6 +293,7 @@ class ChainsUnit:
     out: Path
     part: Path
     earlier: Earlier | None = None
+    balance: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +310,34 @@ class CountUnit:
     procedure: str
     native: tuple[tuple[str, tuple[int, int]], ...] = ()
     earlier: Earlier | None = None
+    balance: Path | None = None
 
 
-Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | FramesUnit | ChainsUnit | CountUnit
+Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | TallyUnit | BalanceUnit | FramesUnit | ChainsUnit | CountUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """What a balance left out of one surgery.
+
+    Attributes:
+        lost: task -> why -> how many questions.
+        frames: keys of the frames of which no question is left.
+    """
+
+    lost: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    frames: frozenset[str] = frozenset()
+
+    def left_out(self) -> list[list[Any]]:
+        """Rows of (what, reason, count, examples), over all tasks."""
+        whys = Counter[str]()
+        for row in self.lost.values():
+            whys.update(row)
+        rows: list[list[Any]] = [["pair", f"--balance: {why}", count, []] for why, count in sorted(whys.items())]
+        if self.frames:
+            examples = sorted(self.frames)[:EXAMPLES]
+            rows.append(["frame", "--balance left none of its questions", len(self.frames), examples])
+        return rows
 
 
 def facts_fingerprint(source: str, files: SurgeryFiles, annotations: Sequence[str], step: int) -> str:
@@ -306,11 +390,13 @@ def frames_fingerprint(
     )
 
 
-def priors_fingerprint(facts: Sequence[str], excluded: Mapping[str, Sequence[int]], split: str) -> str:
+def priors_fingerprint(
+    facts: Sequence[str], excluded: Mapping[str, Sequence[int]], split: str, table: str = "priors"
+) -> str:
     """What the priors depend on: the fingerprints of the facts, what is not counted, the split table."""
     return fingerprint(
         {
-            "step": "priors",
+            "step": table,
             "version": PRIORS_VERSION,
             "facts": sorted(facts),
             "excluded": {surgery: sorted(indices) for surgery, indices in excluded.items() if indices},
@@ -318,6 +404,50 @@ def priors_fingerprint(facts: Sequence[str], excluded: Mapping[str, Sequence[int
             "ontology": ontology_sha256(),
         }
     )
+
+
+def tally_fingerprint(
+    facts: Sequence[str],
+    usual: str,
+    *,
+    wanted: Sequence[int],
+    size: tuple[int, int],
+    tasks: Sequence[str],
+    seed: int,
+    procedure: str,
+    clock: str,
+    native: Sequence[tuple[str, tuple[int, int]]],
+    context: Sequence[Any] = (),
+) -> str:
+    """What the tally of a surgery depends on. `usual` is the sha256 of the file, "" where there is none."""
+    from cotgen.build.balance import BALANCE_VERSION
+    from cotgen.chains.write import CHAINS_VERSION
+
+    return fingerprint(
+        {
+            "step": "tally",
+            # The questions are planned anew where those of the chains are.
+            "version": [BALANCE_VERSION, CHAINS_VERSION],
+            "facts": list(facts),
+            "usual": usual,
+            "wanted": list(wanted),
+            "size": list(size),
+            "tasks": sorted(tasks),
+            "seed": seed,
+            "procedure": procedure,
+            "clock": clock,
+            "native": [[source, *own] for source, own in native],
+            "ontology": ontology_sha256(),
+            "context": list(context),
+        }
+    )
+
+
+def balance_fingerprint(tallies: Sequence[str], usual: str) -> str:
+    """What the limits of a balanced build depend on: the fingerprints of the tallies, the sha256 of what is usual."""
+    from cotgen.build.balance import BALANCE_VERSION
+
+    return fingerprint({"step": "balance", "version": BALANCE_VERSION, "tallies": sorted(tallies), "usual": usual})
 
 
 def chains_fingerprint(
@@ -333,8 +463,10 @@ def chains_fingerprint(
     native: Sequence[tuple[str, tuple[int, int]]] = (),
     earlier: Earlier | None = None,
     earlier_facts: Sequence[str] = (),
+    balance: str = "",
 ) -> str:
-    """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none."""
+    """What the samples of a surgery depend on. `priors` and `balance` are the sha256 of files, "" without them."""
+    from cotgen.build.balance import BALANCE_VERSION
     from cotgen.chains.write import CHAINS_VERSION, templates_sha256
 
     return fingerprint(
@@ -351,11 +483,8 @@ def chains_fingerprint(
             "procedure": procedure,
             "templates": templates_sha256(),
             **({"native": [[source, *size] for source, size in native]} if native else {}),
-            **(
-                {"context": [earlier.seconds, earlier.clock, earlier.every, *earlier_facts, list(earlier.without)]}
-                if earlier
-                else {}
-            ),
+            **({"context": [*earlier.told, *earlier_facts]} if earlier else {}),
+            **({"balance": [BALANCE_VERSION, balance]} if balance else {}),
         }
     )
 
@@ -385,6 +514,10 @@ def run_unit(unit: Unit, tell: Tell = _nothing) -> dict[str, Any]:
             return _facts(unit)
         case PriorsUnit():
             return _priors(unit)
+        case TallyUnit():
+            return _tally(unit)
+        case BalanceUnit():
+            return _balance(unit)
         case FramesUnit():
             return _frames(unit, tell)
         case ChainsUnit():
@@ -454,6 +587,7 @@ def read_facts(path: Path) -> SurgeryFacts:
 
 def _priors(unit: PriorsUnit) -> dict[str, Any]:
     from cotgen.surgeries.priors import count_priors
+    from cotgen.surgeries.usual import count_usual
 
     excluded = dict(unit.excluded)
 
@@ -465,8 +599,56 @@ def _priors(unit: PriorsUnit) -> dict[str, Any]:
                 found = [SurgeryFacts(a.surgery, a.facts.filter(kept), a.labelled.filter(kept)) for a in found]
             yield found
 
-    write_whole(unit.out, count_priors(facts(), unit.split).to_json(), unit.part)
+    count = count_priors if unit.table == "priors" else count_usual
+    write_whole(unit.out, count(facts(), unit.split).to_json(), unit.part)
     return {}
+
+
+def _usual(file: Path | None) -> Usual:
+    from cotgen.surgeries.usual import Usual
+
+    return Usual.from_json(file.read_bytes()) if file else Usual()
+
+
+def _tally(unit: TallyUnit) -> dict[str, Any]:
+    from cotgen.build.balance import tally
+    from cotgen.surgeries.join import PRECEDENCE, scenes
+    from cotgen.tasks import plan_questions
+
+    facts = [read_facts(path) for path in unit.facts]
+    size = dict.fromkeys(unit.wanted, unit.size)
+    found = scenes(facts, {}, size, unit.procedure, PRECEDENCE, None, dict(unit.native))
+    if unit.earlier:
+        found = unit.earlier.add(found)
+    planned = plan_questions(found, unit.tasks, unit.seed)
+    counted = tally(found, planned, unit.seed, Fraction(unit.clock), _usual(unit.usual))
+    write_whole(unit.out, canonical_json(counted), unit.part)
+    return {}
+
+
+def _balance(unit: BalanceUnit) -> dict[str, Any]:
+    import orjson
+
+    from cotgen.build.balance import settle
+
+    tallies = (orjson.loads(path.read_bytes()) for path in unit.tallies)
+    write_whole(unit.out, settle(tallies, _usual(unit.usual)).to_json(), unit.part)
+    return {}
+
+
+def _asked(
+    scenes: Sequence[Scene], tasks: Sequence[str], seed: int, clock: str, balance: Path | None
+) -> tuple[list[tuple[int, Question]], Balanced]:
+    """The questions about one surgery, and what the balance left out of them."""
+    from cotgen.build.balance import Limits, sift
+    from cotgen.tasks import plan_questions
+
+    planned = list(plan_questions(scenes, tasks, seed))
+    if balance is None:
+        return planned, Balanced()
+    kept, lost = sift(scenes, planned, seed, Fraction(clock), Limits.from_json(balance.read_bytes()))
+    without = {position for position, _ in planned} - {position for position, _ in kept}
+    return kept, Balanced(lost, frozenset(scenes[position].key for position in without))
 
 
 def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
@@ -520,7 +702,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         found = unit.earlier.add(found)
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
     written = Written([])
-    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written)
+    planned, balanced = _asked(found, unit.tasks, unit.seed, unit.clock, unit.balance)
+    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written, questions=planned)
     silent: list[str] = []
     samples: list[list[Any]] = []
     by_source: dict[str, Counter[str]] = {}
@@ -529,7 +712,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         for scene, own in zip(found, pairs_of, strict=True):
             tell(1)
             if not own:
-                silent.append(scene.key)
+                if scene.key not in balanced.frames:
+                    silent.append(scene.key)
                 continue
             row = rows[scene.index]
             sample = Sample(
@@ -569,7 +753,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 "pairs": pairs,
                 "disputed": {kind: joined[f"disputed_{kind}"] for kind in DISPUTED if joined[f"disputed_{kind}"]},
                 "by_source": {name: dict(tasks) for name, tasks in by_source.items()},
-                "left_out": _left_out(unit.surgery, report.missing, silent, written),
+                "left_out": [*_left_out(unit.surgery, report.missing, silent, written), *balanced.left_out()],
+                **({"balance": balanced.lost} if balanced.lost else {}),
                 "damaged": _damage(report, joined=len(facts) > 1),
                 "notes": _notes(facts, report, unit.surgery, joined),
             }
@@ -664,7 +849,6 @@ def _notes(
 def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
     from cotgen.surgeries.join import PRECEDENCE, scenes
-    from cotgen.tasks import plan_questions
     from cotgen.tasks.runs import with_runs
 
     width = height = frames = 0
@@ -694,7 +878,8 @@ def _count(unit: CountUnit) -> dict[str, Any]:
         found = unit.earlier.add(found)
     by_source: dict[str, Counter[str]] = {}
     runs: set[tuple[str, int]] = set()
-    for position, question, run in with_runs(found, plan_questions(found, unit.tasks, unit.seed)):
+    planned, _ = _asked(found, unit.tasks, unit.seed, unit.footage.fps, unit.balance)
+    for position, question, run in with_runs(found, planned):
         asked = _asked_of(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
         runs.add((question.task, run))

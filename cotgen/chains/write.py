@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -79,7 +79,13 @@ def write_surgery(scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, p
 
 
 def write_scenes(
-    scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, priors: Priors | None, written: Written
+    scenes: Sequence[Scene],
+    *,
+    tasks: Sequence[str],
+    seed: int,
+    priors: Priors | None,
+    written: Written,
+    questions: Iterable[tuple[int, Question]] | None = None,
 ) -> Iterator[list[Pair]]:
     """As `write_surgery`, one scene at a time, so that no more than its pairs are in memory.
 
@@ -89,13 +95,14 @@ def write_scenes(
         seed: seed of the build.
         priors: statistics of the train surgeries, or None.
         written: takes the counts; its `pairs` are left alone.
+        questions: those of the planned questions that are to be written, in their order; all where it is None.
 
     Yields:
         The pairs of each scene, in the order of the scenes; an empty list where it has none.
     """
     pairs: list[Pair] = []
     current = 0
-    for position, question in plan_questions(scenes, tasks, seed):
+    for position, question in plan_questions(scenes, tasks, seed) if questions is None else questions:
         while current < position:
             yield pairs
             pairs, current = [], current + 1

@@ -144,6 +144,12 @@ def build(
         typer.Option(help="auto (default) counts them over the train surgeries, none, or a file of `cotgen priors`."),
     ] = None,
     quality: Annotated[int | None, typer.Option(help="Of the JPEG, 1 to 95. Default: 90.")] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option(
+            "--balance", help="Thin out train: caps for frequent answers, one in 5 s, exceptions to the usual."
+        ),
+    ] = None,
     replace: Annotated[
         bool | None, typer.Option("--replace", help="Replace a build of another configuration in OUT.")
     ] = None,
@@ -178,6 +184,7 @@ def build(
         "context": context,
         "priors": priors,
         "quality": quality,
+        "balance": balance,
         "replace": replace,
     }
     settings = _config(config, given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cotgen.ontology import WORDS_OF, Term, vocabulary
@@ -24,6 +24,8 @@ class Question:
         subject: the terms that the question names, e.g. the instrument of a yes/no question.
         boxes: x1, y1, x2, y2 in pixels of the stored picture; `<bbox:n>` in the answer is an index into them. They begin
             the boxes of the pair.
+        couple: of a question that was matched with another one of the same id, yes with no: the key of the frame with
+            "yes", so that both are kept or neither; else "". A stored pair does not tell it.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Question:
     truth: tuple[str, ...]
     subject: tuple[str, ...] = ()
     boxes: tuple[tuple[int, int, int, int], ...] = ()
+    couple: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, pair: Pair) -> Question:

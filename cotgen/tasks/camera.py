@@ -48,8 +48,8 @@ class Camera:
         inside = [(s.key, n) for n, s in enumerate(scenes) if _truth(s) == ("yes",)]
         for no, yes in zip(in_hash_order(seed, outside, ID), in_hash_order(seed, inside, ID), strict=False):
             text = rendezvous(seed, WORDINGS, scenes[yes].key, ID)
-            yield yes, Question(ID, self.name, text, (), "Yes", ("yes",))
-            yield no, Question(ID, self.name, text, (), "No", ("no",))
+            yield yes, Question(ID, self.name, text, (), "Yes", ("yes",), couple=scenes[yes].key)
+            yield no, Question(ID, self.name, text, (), "No", ("no",), couple=scenes[yes].key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The question names no term."""

@@ -91,8 +91,8 @@ class Cvs:
                 no = [(key, n) for key, n, votes in own if not votes[criterion]]
                 for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
                     text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
-                    yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
-                    yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
+                    yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,), couple=scenes[a].key)
+                    yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,), couple=scenes[a].key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The criterion that the id names."""

@@ -65,8 +65,8 @@ class FieldVisible:
         couples = list(zip(in_hash_order(seed, black, ID), in_hash_order(seed, clear, ID), strict=False))
         for number, (no, yes) in enumerate(couples[: None if most is None else most // 2]):
             text = rendezvous(seed, WORDINGS, scenes[no].surgery, ID, str(number))
-            yield yes, Question(ID, self.name, text, (), "Yes", ("yes",))
-            yield no, Question(ID, self.name, text, (), "No", ("no",))
+            yield yes, Question(ID, self.name, text, (), "Yes", ("yes",), couple=scenes[yes].key)
+            yield no, Question(ID, self.name, text, (), "No", ("no",), couple=scenes[yes].key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The question names no term."""

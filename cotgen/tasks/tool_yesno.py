@@ -79,10 +79,10 @@ class ToolYesNo:
                 ]
                 couples = zip(in_hash_order(seed, there, id), in_hash_order(seed, absent, id), strict=False)
                 for yes, no in couples:
-                    wording = rendezvous(seed, WORDINGS, scenes[yes].key, id)
-                    text = _fill(wording, item)
-                    yield yes, Question(id, self.name, text, (), "Yes", ("yes",), (item.id,))
-                    yield no, Question(id, self.name, text, (), "No", ("no",), (item.id,))
+                    key = scenes[yes].key
+                    text = _fill(rendezvous(seed, WORDINGS, key, id), item)
+                    yield yes, Question(id, self.name, text, (), "Yes", ("yes",), (item.id,), couple=key)
+                    yield no, Question(id, self.name, text, (), "No", ("no",), (item.id,), couple=key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The instrument that the id names."""

@@ -241,8 +241,8 @@ class TripletTask:
             for yes, no in couples:
                 scene = scene_at[yes]
                 text = _about(rendezvous(seed, ONE_OF, scene.key, id), fact[0], acting(fact, scene.says("triplet")))
-                yield yes, Question(id, self.name, text, (), "Yes", ("yes",), fact)
-                yield no, Question(id, self.name, text, (), "No", ("no",), fact)
+                yield yes, Question(id, self.name, text, (), "Yes", ("yes",), fact, couple=scene.key)
+                yield no, Question(id, self.name, text, (), "No", ("no",), fact, couple=scene.key)
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """Nothing, the instrument, or the triplet that the id names."""

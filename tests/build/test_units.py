@@ -100,6 +100,7 @@ def test_chains_depend_on_facts_frames_priors_options_and_templates(monkeypatch:
         {"seed": 1},
         {"procedure": "other"},
         {"native": (("cholect50", (854, 480)),)},
+        {"balance": "b"},
     ):
         assert chains(**change) != one, change
     monkeypatch.setattr("cotgen.chains.write.templates_sha256", lambda: "another")
