@@ -192,7 +192,7 @@ def test_forty_of_a_hundred_triplets_are_not_the_usual_ones(usual_in_percent: in
             # A model that knows the instruments and nothing else says this.
             habit = {tuple(USUAL.triplets[instrument]) for instrument, _, _ in acts}
             shares[kind_of(question)[0]][habit == set(acts)] += 1
-    assert set(shares) == {"triplet.set", "triplet.doing", "triplet.yesno"}
+    assert set(shares) == {"triplet.set", "triplet.doing", "triplet.verb", "triplet.target", "triplet.yesno"}
     for kind, count in shares.items():
         assert 100 * count[False] >= 40 * count.total() > 0, kind
     assert limits.usual_limits
