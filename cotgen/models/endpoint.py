@@ -35,7 +35,8 @@ class Endpoint:
         role: `teacher` or `judge`: the flags that messages name begin with it.
         key_variable: environment variable that holds the API key; the variable may be unset where none is asked for.
         schema_mode: how a schema is sent.
-        extra: more fields of each request's body, as `{"chat_template_kwargs": {"enable_thinking": False}}`.
+        extra: more fields of each request's body, as `{"chat_template_kwargs": {"enable_thinking": False}}`. They
+            change replies, so they belong into cache keys.
         concurrency: the most requests in flight; the cap that is found (`limit.Limit`) stays below it.
         timeout_s: of one attempt, from sending to the last byte.
         attempts: how often a request is sent while servers or connections fail.
@@ -76,8 +77,15 @@ class Endpoint:
 
     @property
     def key(self) -> str:
-        """The API key, "" where the variable is not set."""
-        return os.environ.get(self.key_variable, "").strip()
+        """The API key, "" where the variable is not set.
+
+        Raises:
+            EndpointError: it holds what no HTTP header can.
+        """
+        key = os.environ.get(self.key_variable, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise EndpointError(f"The key in ${self.key_variable} holds a letter that no key has; copy it again.")
+        return key
 
 
 def is_local(host: str) -> bool:

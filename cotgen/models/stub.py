@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import heapq
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -164,9 +166,10 @@ class StubServer:
         self.most_in_house = 0
         self._reply = reply or _echo
         self._model = model
-        self._slots, self._service_s, self._room, self._key = slots, service_s, room, key
+        self._service_s, self._room, self._key = service_s, room, key
         self._host, self._port = host, port
         self._in_house = 0
+        self._free_at = [0.0] * slots
         self._ready: threading.Event = threading.Event()
         self._error: OSError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -195,7 +198,6 @@ class StubServer:
         """Serve until stopped; `listening` is told the URL once there is one."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._free = asyncio.Semaphore(self._slots)
         open_now: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -265,9 +267,8 @@ class StubServer:
         self._in_house += 1
         self.most_in_house = max(self.most_in_house, self._in_house)
         try:
-            async with self._free:
-                if self._service_s:
-                    await asyncio.sleep(self._service_s)
+            if self._service_s:
+                await asyncio.sleep(self._slot_ends() - time.monotonic())
         finally:
             self._in_house -= 1
         fault = self.faults.of(asked.key, asked.attempt)
@@ -293,6 +294,15 @@ class StubServer:
         writer.write(_head(200, len(answer)) + answer)
         await writer.drain()
         return True
+
+    def _slot_ends(self) -> float:
+        """When a request that comes now has been served by the slot that is free first.
+
+        Slots are booked ahead rather than held: a loop that wakes late then takes nothing from what the slots can serve.
+        """
+        end = max(time.monotonic(), heapq.heappop(self._free_at)) + self._service_s
+        heapq.heappush(self._free_at, end)
+        return end
 
     async def _refuse(self, fault: str, writer: asyncio.StreamWriter) -> bool:
         status, message = REFUSALS[fault]

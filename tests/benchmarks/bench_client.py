@@ -32,9 +32,9 @@ SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "require
 def frame(number: int) -> bytes:
     """A textured picture of about 60 kB as JPEG, another for each number."""
     rng = np.random.default_rng(number)
-    small = Image.fromarray(rng.integers(0, 256, (60, 106, 3), dtype=np.uint8))
+    small = Image.fromarray(rng.integers(80, 176, (30, 53, 3), dtype=np.uint8))
     smooth = np.asarray(small.resize((854, 480), Image.Resampling.BICUBIC)).astype(np.int16)
-    noise = rng.integers(-4, 5, smooth.shape, dtype=np.int16)
+    noise = rng.integers(-2, 3, smooth.shape, dtype=np.int16)
     return encode(np.clip(smooth + noise, 0, 255).astype(np.uint8))
 
 

@@ -256,6 +256,10 @@ def test_the_key_comes_from_the_environment_and_shows_nowhere(monkeypatch: pytes
         outcome = asyncio.run(ask(endpoint(url, key_variable="MY_KEY"), request()))
     assert isinstance(outcome, Failure) and "Bearer ***" in outcome.problem.text
 
+    monkeypatch.setenv("MY_KEY", "sk-\N{EN DASH}123")
+    with pytest.raises(EndpointError, match="copy it again"):
+        asyncio.run(ask(where, request()))
+
 
 def test_the_package_s_own_variables_are_not_told_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-of-mine")
