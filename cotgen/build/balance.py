@@ -54,7 +54,7 @@ BORDER_S = 1
 #: An answer is rare where it is met less than a fifth as often as the mean of the answers to its kind of question.
 RARE_OF = 5
 #: Kind of question -> least share, in percent, of frames in which what is usual is wrong.
-LEAST_UNUSUAL = {"triplet.set": 40, "triplet.doing": 40, "phase": 30}
+LEAST_UNUSUAL = {"triplet.set": 40, "triplet.doing": 40, "triplet.verb": 40, "triplet.target": 40, "phase": 30}
 #: (kind of question, answer) -> most of that kind of question, in percent.
 MOST_SHARE = {
     ("tool.presence", ""): 5,
