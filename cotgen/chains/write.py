@@ -123,10 +123,20 @@ def templates_sha256() -> str:
     """sha256 over all that chains are made of besides their inputs: grammar, checks, wordings, ontology, knowledge."""
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
-    names = ["claims.py", "closed.py", "grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
+    names = [
+        "claims.py",
+        "closed.py",
+        "grammar.py",
+        "lexicon.py",
+        "places.py",
+        "reading.py",
+        "template.py",
+        "visual.py",
+    ]
     names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "context", "cvs", "triplet", "words")]
     names += [
-        f"checks/{name}.py" for name in ("base", "evidence", "facts", "matching", "reasoning", "vocabulary", "wording")
+        f"checks/{name}.py"
+        for name in ("base", "evidence", "facts", "look", "matching", "reasoning", "vocabulary", "wording")
     ]
     for name in names:
         digest.update(folder.joinpath(name).read_bytes())
