@@ -44,7 +44,8 @@ class BuildConfig(BaseModel):
             that are not named come last, in the order of `cotgen sources`.
         out: the folder that can be published.
         work: the folder of what builds share; default `$COTGEN_WORK`, then `OUT.work` beside OUT.
-        fps: frames asked about a second, a number or a fraction such as `1/5`.
+        fps: frames asked about a second, a number or a fraction such as `1/5`; `1,endovis17=1/2` for another rate of
+            one source.
         tasks: names of tasks; empty for every applicable one.
         split: split tables, `clean/1` or `cholec80=camma_40_8_32`.
         seed: of every draw.
@@ -53,6 +54,7 @@ class BuildConfig(BaseModel):
         frames: `embed` stores pictures, `reference` only their hashes, `none` decodes nothing.
         surgeries: `1-5`, `73` or `cholec80/73`; empty for all.
         context: how far back the labelled instants before a frame are told, `3s`; empty for not at all.
+        balance: thin neighbouring seconds, cap frequent classes, and ask more where habit answers wrong.
         limit: at most so many frames, spread evenly; 0 for all.
         sample: `all` frames at `fps`, or `changes:10` for each change of labels and every 10th second.
         max_side: longest side of stored pictures in pixels; 0 to keep their size.
@@ -78,6 +80,7 @@ class BuildConfig(BaseModel):
     frames: Literal["embed", "reference", "none"] = "embed"
     surgeries: tuple[str, ...] = ()
     context: str = ""
+    balance: bool = False
     limit: int = Field(default=0, ge=0, lt=2**63)
     sample: str = "all"
     max_side: int = Field(default=0, ge=0, le=65_535)
@@ -99,16 +102,19 @@ class BuildConfig(BaseModel):
 
     @field_validator("fps", mode="before")
     @classmethod
-    def _fraction(cls, value: Any) -> str:
-        try:
-            text = str(value).strip()
-            # An exponent can ask for more digits than there is memory.
-            number = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(0)
-        except (ValueError, ZeroDivisionError):
-            number = Fraction(0)
-        if number <= 0 or max(number.numerator, number.denominator) > _LONGEST_RATE:
-            raise ValueError(f"'{value}' is no rate; give frames a second as 1, 0.2 or 1/5")
-        return str(number)
+    def _rates(cls, value: Any) -> str:
+        items = [str(item) for item in (value if isinstance(value, list | tuple) else [value])]
+        found: dict[str, str] = {}
+        for item in (part.strip() for text in items for part in text.split(",")):
+            name, equals, number = item.rpartition("=")
+            name = name.strip().lower()
+            if equals and not name:
+                raise ValueError(f"'{item}' names no source; write NAME=RATE, such as cholec80=1")
+            if name in found:
+                raise ValueError(f"'{item}' is a second rate{f' of {name}' if name else ''}; keep one of them")
+            found[name] = _fraction(number)
+        base = found.pop("", "1")
+        return ",".join([base, *(f"{name}={number}" for name, number in sorted(found.items()))])
 
     @field_validator("sample")
     @classmethod
@@ -143,9 +149,14 @@ class BuildConfig(BaseModel):
         return f"build of {' and '.join(self.source)}"
 
     @property
-    def rate(self) -> Fraction:
-        """`fps` as a number."""
-        return Fraction(self.fps)
+    def rates(self) -> dict[str, Fraction]:
+        """Source -> its own rate, for those that `fps` names."""
+        named = (item.partition("=") for item in self.fps.split(",")[1:])
+        return {name: Fraction(number) for name, _, number in named}
+
+    def rate(self, source: str) -> Fraction:
+        """Frames asked about a second of this source."""
+        return self.rates.get(source, Fraction(self.fps.partition(",")[0]))
 
     @property
     def every_s(self) -> int:
@@ -251,8 +262,21 @@ class BuildConfig(BaseModel):
             },
             "priors": priors,
             **({"context": self.context} if self.context else {}),
+            **({"balance": True} if self.balance else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
+
+
+def _fraction(text: str) -> str:
+    """A rate as a fraction. Raises ValueError for anything else."""
+    try:
+        # An exponent can ask for more digits than there is memory.
+        number = Fraction(text.strip()) if len(text) <= 20 and "e" not in text.lower() else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        number = Fraction(0)
+    if number <= 0 or max(number.numerator, number.denominator) > _LONGEST_RATE:
+        raise ValueError(f"'{text}' is no rate; give frames a second as 1, 0.2 or 1/5")
+    return str(number)
 
 
 def _readable(path: Path, option: str) -> Path:

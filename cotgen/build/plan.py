@@ -6,6 +6,7 @@ number of workers, so the same command chooses the same frames everywhere.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from cotgen.errors import CotgenError
 from cotgen.records import SPLITS, LeftOut, Split, sample_key
 from cotgen.sources import source
 from cotgen.sources.base import Scan, SurgeryFacts, SurgeryFiles
-from cotgen.surgeries.identity import canonical, clock_of, order_of
+from cotgen.surgeries.identity import candidates, canonical, check_known, clock_of, order_of
 from cotgen.surgeries.splits import SplitPlan
 
 #: With --limit, frames come from at least so many surgeries, and from one more for so many frames. A video has to be
@@ -36,13 +37,13 @@ _SURGERY = re.compile(r"^([a-z0-9_]+)/([a-z0-9_]+)$")
 _KEY = re.compile(r"^([a-z0-9_]+)-([a-z0-9_]+)-([0-9]{6,})$")
 
 
-def _canonical(surgery: str) -> str:
-    """The one id of an operation, whichever data set's number names it: consent is withdrawn for all of them."""
+def _clock(surgery: str) -> str:
+    """The clock that a data set's number names; canonical of it is the operation, of which consent is withdrawn."""
     clock = clock_of(surgery)
     family, _, number = clock.partition("/")
     if family in _NUMBERED and not number.isdecimal():
         raise CotgenError(f"'{surgery}' names no surgery; write it with its number, such as cholec80/73")
-    return canonical(clock)
+    return clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +80,31 @@ class Exclusion:
             entry = line.partition("#")[0].strip()
             if not entry:
                 continue
-            if _SURGERY.match(entry):
-                surgeries.add(_canonical(entry))
-            elif match := _KEY.match(entry):
-                frames.add((clock_of(f"{match[1]}/{match[2]}"), int(match[3])))
-            else:
+            match = _KEY.match(entry)
+            if not match and not _SURGERY.match(entry):
                 raise CotgenError(
                     f"{file}:{number}: '{entry}' is neither a surgery (cholec80/73) nor a sample key "
                     "(cholec80-73-018475); correct the line, so that nothing stays in by mistake."
                 )
+            try:
+                named = f"{match[1]}/{match[2]}" if match else entry
+                clock = _clock(named)
+                check_known(named)
+            except CotgenError as error:
+                raise CotgenError(
+                    f"{file}:{number}: {error}. Correct the line, so that nothing stays in by mistake."
+                ) from None
+            if match:
+                frames.add((clock, int(match[3])))
+            else:
+                # Where only a set of operations is known, any of them may be the one whose consent is withdrawn.
+                surgeries.update(candidates(clock))
             entries.add(entry)
         return cls(tuple(sorted(entries)), frozenset(surgeries), frozenset(frames))
 
     def holds(self, surgery: str) -> bool:
         """Whether the whole surgery is excluded."""
-        return _canonical(surgery) in self.surgeries
+        return canonical(clock_of(surgery)) in self.surgeries
 
     def indices(self, surgery: str) -> frozenset[int]:
         """The excluded frames of a surgery."""
@@ -229,12 +240,29 @@ def plan_surgeries(config: BuildConfig, scans: Sequence[Scan], splits: SplitPlan
     train = tuple(
         members[surgery] for surgery in there if split_of(surgery) == "train" and not exclusion.holds(surgery)
     )
-    known = {_canonical(surgery) for surgery in named}
+    known = {canonical(clock_of(surgery)) for surgery in named}
+    _check_own(exclusion, scans, known)
     clocks = {clock_of(surgery) for surgery in named}
     warnings = [f"--exclude: {surgery} matches nothing in {where}" for surgery in sorted(exclusion.surgeries - known)]
     strange = sorted((surgery, index) for surgery, index in exclusion.frames if surgery not in clocks)
     warnings += [f"--exclude: {sample_key(*frame)} matches nothing in {where}" for frame in strange]
     return Plan(tuple(scans), splits, exclusion, selected, train, tuple(lost), tuple(warnings))
+
+
+def _check_own(exclusion: Exclusion, scans: Sequence[Scan], known: Collection[str]) -> None:
+    """Refuse an entry of --exclude that names a surgery of one's own table that is not there: a slip of the pen.
+
+    The names of a table are its own, so that no entry can be meant for another one, as entries of data sets can.
+    """
+    own = [scan for scan in scans if scan.source == "table"]
+    absent = sorted(name for name in exclusion.surgeries - set(known) if name.startswith("table/")) if own else []
+    if absent:
+        there = sorted((name for name in known if name.startswith("table/")), key=order_of)
+        near = difflib.get_close_matches(absent[0], there, n=3, cutoff=0.4) or there[:3]
+        raise CotgenError(
+            f"--exclude: {', '.join(absent)} names no surgery in {own[0].root}; there are {', '.join(near)}"
+            f"{' ...' if len(there) > len(near) else ''}. Correct the entry, so that nothing stays in by mistake."
+        )
 
 
 def _members(scans: Sequence[Scan]) -> dict[str, tuple[Member, ...]]:
@@ -290,25 +318,48 @@ def shares(limit: int, available: Mapping[str, int]) -> dict[str, int]:
     return given
 
 
-def step_of(fps: Fraction, clock: str, whose: str = "this source") -> int:
+def step_of(fps: Fraction, clock: str) -> int:
     """Frames of the surgery's clock from one question to the next.
 
     Args:
         fps: frames asked about a second.
         clock: frames a second of the clock.
-        whose: whose clock it is, for the message.
 
     Raises:
         CotgenError: the rate does not divide the clock, so that frames would be unevenly spaced.
     """
     step = Fraction(clock) / fps
     if step.denominator != 1:
-        rates = sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
-        raise CotgenError(
-            f"--fps {fps}: the clock of {whose} has {Fraction(clock)} frames a second, and every frame must lie on it. "
-            f"Choose a rate that divides it, such as {', '.join(str(rate) for rate in rates)}."
-        )
+        raise CotgenError(unfit(fps, {"this source": clock}))
     return int(step)
+
+
+def unfit(fps: Fraction, clocks: Mapping[str, str]) -> str:
+    """What to say of a rate that does not divide the clocks of these sources, by name."""
+    names: dict[str, list[str]] = {}
+    for name, clock in sorted(clocks.items()):
+        names.setdefault(clock, []).append(name)
+    has = ", that of ".join(
+        f"{' and '.join(own)} has {Fraction(clock)} frames a second" for clock, own in names.items()
+    )
+    text = f"--fps {fps}: the clock of {has}, and every frame must lie on its clock."
+    shared = set.intersection(*(set(_rates(clock)) for clock in clocks.values()))
+    if shared:
+        several = len(clocks) > 1
+        shown = ", ".join(map(str, sorted(shared, reverse=True)))
+        text += f" Choose a rate that divides {'each of them' if several else 'it'}, such as {shown}."
+    if "this source" not in clocks:
+        below = {
+            name: max((r for r in _rates(clock) if r < fps), default=Fraction(1)) for name, clock in clocks.items()
+        }
+        own = " ".join(f"--fps {name}={rate}" for name, rate in sorted(below.items()))
+        text += f" Or give a rate of its own to each source that needs one: --fps {fps} {own}."
+    return text
+
+
+def _rates(clock: str) -> list[Fraction]:
+    """Rates that divide a clock, highest first."""
+    return sorted((Fraction(clock) / n for n in (1, 5, 25, 50, 125, 250)), reverse=True)
 
 
 def second_of(clock: str) -> int:

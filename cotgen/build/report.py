@@ -174,7 +174,7 @@ class Outcome:
         failed: surgery -> why it failed.
         damaged: surgery -> what is wrong with its pictures; what is good of it is in.
         warnings: sentences that were said on the way.
-        notes: file or surgery, what was unusual and handled, how often.
+        notes: file or surgery, what was unusual and handled, how often; first what the folders themselves show.
         executed: step -> units that were run; shards for `pack`.
         reused: step -> units that were done already.
         seconds: step -> seconds of work, over all processes.
@@ -209,21 +209,25 @@ class Estimate:
         surgeries: split -> surgeries.
         frames: number of frames, those that turn out black or missing included.
         pairs: task -> questions.
+        distinct: task -> (surgery, run of equal facts) that it asks about: see `cotgen.tasks.runs`.
         by_source: source whose labels are asked about -> task -> questions.
         bytes: of the finished folder, estimated.
         seconds: from start to end, estimated.
         left_out: surgeries that are not built.
         failed: surgery -> why its labels cannot be read.
+        notes: file or surgery, what was unusual and handled, how often.
     """
 
     surgeries: Mapping[str, Sequence[str]]
     frames: int
     pairs: Mapping[str, int]
+    distinct: Mapping[str, int]
     by_source: Mapping[str, Mapping[str, int]]
     bytes: int
     seconds: float
     left_out: Sequence[LeftOut]
     failed: Mapping[str, str]
+    notes: Sequence[tuple[str, str, int]] = ()
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
@@ -234,16 +238,20 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             _print(console, f"Nothing to do: {outcome.out} is up to date.")
         else:
             _contents(console, outcome, manifest)
+    if manifest is not None:
+        for name, row in sorted(manifest.counts.get("blind", {}).items()):
+            if row["verdict"] == "leaks":
+                _print(
+                    console,
+                    f"Warning: {name}: wording, named terms and options alone score {100 * row['gain']:.1f} points more "
+                    f"than the constant answer ({100 * row['blind']:.1f} against {100 * row['constant']:.1f}).",
+                )
     if manifest is not None and manifest.left_out:
         table = _table("Left out", "what", "count", "why", "e.g.")
         for item in manifest.left_out:
             _row(table, item.what, f"{item.count:,}", item.reason, ", ".join(item.examples[:3]))
         console.print(table)
-    if outcome.notes and not outcome.unchanged:
-        table = _table("Unusual and handled", "what", "times", "where")
-        for text, (count, where) in _grouped(outcome.notes).items():
-            _row(table, text, f"{count:,}", _few(where))
-        console.print(table)
+    _unusual(console, outcome.notes)
     if outcome.failed or outcome.damaged:
         table = _table("Failed", "surgery", "why")
         for surgery, why in sorted([*outcome.failed.items(), *outcome.damaged.items()]):
@@ -256,6 +264,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         out = shlex.quote(str(outcome.out))
         _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
         _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
+
+
+def _unusual(console: Console, notes: Sequence[tuple[str, str, int]]) -> None:
+    if notes:
+        table = _table("Unusual and handled", "what", "times", "where")
+        for text, (count, where) in _grouped(notes).items():
+            _row(table, text, f"{count:,}", _few(where))
+        console.print(table)
 
 
 def _contents(console: Console, outcome: Outcome, manifest: Manifest) -> None:
@@ -317,9 +333,13 @@ def show_estimate(console: Console, estimate: Estimate) -> None:
             _row(table, f"  {name}", f"{sum(tasks.values()):,}")
         for task, count in tasks.items():
             _row(table, f"    {task}" if len(estimate.by_source) > 1 else f"  {task}", f"{count:,}")
+    _row(table, "of different runs of equal facts", f"{sum(estimate.distinct.values()):,}")
+    for task, count in estimate.distinct.items():
+        _row(table, f"  {task}", f"{count:,}")
     _row(table, "size, about", _size(estimate.bytes))
     _row(table, "time, about", clock(estimate.seconds))
     console.print(table)
+    _unusual(console, estimate.notes)
     for item in estimate.left_out:
         _print(console, f"Left out: {item.count} {item.what}: {item.reason} ({', '.join(item.examples[:3])})")
     for surgery, why in estimate.failed.items():

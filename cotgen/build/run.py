@@ -47,6 +47,7 @@ from cotgen.build.plan import (
     second_of,
     shares,
     step_of,
+    unfit,
 )
 from cotgen.build.report import Estimate, Outcome, Reporter
 from cotgen.build.units import (
@@ -113,6 +114,7 @@ class _Job:
     footage: Footage
     earlier: Earlier | None = None
     earlier_fp: tuple[str, ...] = ()
+    balance: Path | None = None
     content: str = ""
     seen: Seen | None = None
     frames: Path = Path()
@@ -153,6 +155,8 @@ class _Build:
         for warning in self.plan.warnings:
             self.warn(warning)
         self.lost += self.plan.left_out
+        #: What the folders show before a file is read: told in each summary, also where there is nothing to do.
+        self.outcome.notes += [(odd.file, odd.text, odd.count) for scan in self.plan.scans for odd in scan.oddities]
 
     # Sources and their clocks.
 
@@ -171,23 +175,57 @@ class _Build:
         member = next((member for member in members if member.has_pictures), members[0])
         return source(member.source).frames(member.root, member.files).fps
 
+    def rate(self, members: Sequence[Member]) -> Fraction:
+        """Frames asked about a second of a surgery.
+
+        Raises:
+            CotgenError: sources that are joined were given different rates.
+        """
+        rates = {member.source: self.config.rate(member.source) for member in members}
+        if len(set(rates.values())) > 1:
+            shown = " and ".join(f"{name} {rate}" for name, rate in rates.items())
+            clock = Fraction(self.clock(members))
+            one = max((rate for rate in rates.values() if (clock / rate).denominator == 1), default=Fraction(1))
+            raise CotgenError(
+                f"--fps gives {shown}, and their labels of {members[0].surgery} are joined frame by frame: give both one "
+                f"rate, such as {' '.join(f'--fps {name}={one}' for name in rates)}."
+            )
+        return next(iter(rates.values()))
+
     def step(self, members: Sequence[Member]) -> int:
-        """Frames of their clock from one question to the next; on a clock slower than the rate, each frame."""
-        clock = self.clock(members)
-        if len(self.plan.scans) > 1 and self.config.rate > Fraction(clock):
+        """Frames of their clock from one question to the next; on a clock slower than the rate, each frame.
+
+        Raises:
+            CotgenError: the rate does not divide the clock; names every source of which that is so.
+        """
+        rate, clock = self.rate(members), self.clock(members)
+        if len(self.plan.scans) == 1:
+            return step_of(rate, clock)
+        if rate > Fraction(clock):
             return 1
-        return step_of(self.config.rate, clock, members[0].source if len(self.plan.scans) > 1 else "this source")
+        if (Fraction(clock) / rate).denominator != 1:
+            raise CotgenError(unfit(rate, self._unfit(rate)))
+        return step_of(rate, clock)
+
+    def _unfit(self, rate: Fraction) -> dict[str, str]:
+        """Source -> its clock, for those of this rate whose clock it does not divide."""
+        found: dict[str, str] = {}
+        for item in self.plan.selected:
+            clock = self.clock(item.members)
+            slow = rate > Fraction(clock) or (Fraction(clock) / rate).denominator == 1
+            found |= {m.source: clock for m in item.members if not slow and self.config.rate(m.source) == rate}
+        return found
 
     def tell_rates(self, jobs: Sequence[_Job]) -> None:
         """Say where the rate leaves out frames of a slow clock, or asks for more than there are; once for a source."""
-        rate = self.config.rate
         for name, fps in dict.fromkeys((job.footage.source, job.footage.fps) for job in jobs):
-            clock = Fraction(fps)
+            rate, clock = self.config.rate(name), Fraction(fps)
             if rate > clock:
                 self.warn(f"{name}: its labels have {clock} frames a second, fewer than --fps {rate}: each is taken")
             elif rate < clock <= SLOW:
                 step = step_of(rate, fps)
-                self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {clock} takes all of them")
+                own = f"{name}={clock}" if len(self.plan.scans) > 1 else str(clock)
+                self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {own} takes all of them")
 
     # Names of results and of their unfinished files.
 
@@ -393,6 +431,69 @@ class _Build:
         paths, marks = tuple(path for path, _ in sealed), tuple(mark for _, mark in sealed)
         return Earlier(self.config.context_s, paths, footage.fps, second, tuple(sorted(without))), marks
 
+    def count(self, jobs: Sequence[_Job], *, classes: bool) -> dict[str, dict[str, Any]]:
+        """What a CountUnit finds for each surgery that can be counted."""
+        found: dict[str, dict[str, Any]] = {}
+        for job in jobs:
+            procedure, native = job.selected.pixels.procedure, self.native(job.selected)
+            self.submit(
+                CountUnit(
+                    job.surgery,
+                    job.facts,
+                    job.footage,
+                    job.wanted,
+                    self.tasks,
+                    self.config.seed,
+                    procedure,
+                    native,
+                    job.earlier,
+                    classes,
+                    job.balance,
+                )
+            )
+        self.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
+        return found
+
+    def weigh(self, jobs: Sequence[_Job]) -> None:
+        """Give each job the shares of its split, where the build is balanced; counted once for the same labels."""
+        if not self.config.balance or not jobs:
+            return
+        from cotgen.chains.write import templates_sha256
+        from cotgen.tasks.sampling import BALANCE_VERSION, Counts, rates
+
+        by_split: dict[str, list[_Job]] = {}
+        for job in jobs:
+            by_split.setdefault(job.selected.split, []).append(job)
+        marks = {
+            split: fingerprint(
+                {
+                    "step": "balance",
+                    "version": BALANCE_VERSION,
+                    "split": split,
+                    "seed": self.config.seed,
+                    "tasks": sorted(self.tasks),
+                    "templates": templates_sha256(),
+                    "surgeries": [[*job.facts_fp, list(job.wanted), *job.earlier_fp] for job in own],
+                }
+            )
+            for split, own in by_split.items()
+        }
+        files = {split: self.place("balance", split, mark, "json") for split, mark in marks.items()}
+        missing = [job for split, own in by_split.items() for job in own if not files[split].exists()]
+        found = self.count(missing, classes=True)
+        for split, own in by_split.items():
+            if not files[split].exists():
+                counts: list[Counts] = [
+                    {tuple(row[:4]): (row[4], row[5]) for row in found[job.surgery]["classes"]}
+                    for job in own
+                    if job.surgery in found
+                ]
+                shares = rates(counts, counts if split == "train" else ()).to_json()
+                make_folder(files[split].parent)
+                write_whole(files[split], shares, self.part(files[split]))
+            for job in own:
+                job.balance = files[split]
+
     # From pictures to samples.
 
     def write(self, jobs: Sequence[_Job], priors: Path | None) -> list[_Job]:
@@ -468,6 +569,7 @@ class _Build:
                 native=self.native(job.selected),
                 earlier=job.earlier,
                 earlier_facts=job.earlier_fp,
+                balance=self.cache.file(job.balance) if job.balance else "",
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if not job.chains.exists():
@@ -488,6 +590,7 @@ class _Build:
                     job.chains,
                     self.part(job.chains),
                     job.earlier,
+                    job.balance,
                 )
             )
             return
@@ -590,6 +693,9 @@ def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan,
     for name in config.pixels:
         if name not in SOURCES:
             raise CotgenError(f"--pixels: {unknown_key(name, SOURCES)}")
+    for name in config.rates:
+        if name not in SOURCES:
+            raise CotgenError(f"--fps: {unknown_key(name, SOURCES)}")
     splits = SplitPlan.parse(config.split)
     exclusion = Exclusion.read(config.exclude)
     return plan_surgeries(config, _scans(config, cwd, env), splits, exclusion), tasks
@@ -666,7 +772,9 @@ def build(
             output.claim(config.replace)
             facts = _all_facts(run)
             priors = run.priors(facts)
-            jobs = run.write(run.choose(facts), priors)
+            jobs = run.choose(facts)
+            run.weigh(jobs)
+            jobs = run.write(jobs, priors)
             run.pool.close()
             _finish(run, output, jobs, priors)
         outcome.wall_s = time.monotonic() - start
@@ -683,6 +791,7 @@ def _sha256_of(run: _Build, file: Path) -> str:
 def _versions(config: BuildConfig) -> dict[str, str]:
     """Versions of cotgen, its steps, and the libraries that pixels and JPEGs depend on."""
     from cotgen.chains.write import CHAINS_VERSION
+    from cotgen.evaluation.blind import BLIND_VERSION
     from cotgen.frames.decode import decoder_version
     from cotgen.frames.encode import encoder_version
     from cotgen.frames.extract import FRAMES_VERSION
@@ -694,6 +803,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
         "frames": FRAMES_VERSION,
         "chains": CHAINS_VERSION,
         "pack": PACK_VERSION,
+        "blind": BLIND_VERSION,
     }
     versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
     if config.frames != "none":
@@ -703,6 +813,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
 
 def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | None) -> None:
     """Pack and seal, unless OUT is up to date already."""
+    from cotgen.evaluation.blind import blind_scores
     from cotgen.shards.manifest import seal
     from cotgen.surgeries.priors import Priors
 
@@ -731,12 +842,15 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
     run.check_unchanged(jobs)
     with Samples([(job.chains, job.frames) for job in jobs]) as samples:
         gathered = samples.gather()
-        outcome.notes, outcome.damaged = gathered.notes, gathered.damaged
+        outcome.notes, outcome.damaged = [*outcome.notes, *gathered.notes], gathered.damaged
         if not gathered.entries:
             reasons = "; ".join(
                 f"{item.reason} ({item.count:,})" for item in together([*run.lost, *gathered.left_out])
             )
-            raise CotgenError(f"No frame of {len(jobs)} surgeries gave a question: {reasons}")
+            noted = "; ".join(dict.fromkeys(text for _, text, _ in outcome.notes))
+            raise CotgenError(
+                f"No frame of {len(jobs)} surgeries gave a question: {reasons}{f'. Noted: {noted}' if noted else ''}"
+            )
         run.reporter.expect("pack", len(gathered.entries))
         start = time.monotonic()
         # The folder may have been moved away, and another put in its place, while the surgeries were read.
@@ -763,6 +877,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         shards=packed.shards,
         counts={
             **packed.counts,
+            "blind": {score.name: score.plain() for score in blind_scores(output.out)},
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
             "notes": dict(times),
             "damaged": gathered.damaged,
@@ -804,36 +919,22 @@ def estimate(
         outcome = Outcome(work)
         run = stack.enter_context(_begin(config, plan, tasks, work, outcome, reporter))
         jobs = run.choose(_all_facts(run))
-        found: dict[str, dict[str, Any]] = {}
-        for job in jobs:
-            procedure = job.selected.pixels.procedure
-            native = run.native(job.selected)
-            run.submit(
-                CountUnit(
-                    job.surgery,
-                    job.facts,
-                    job.footage,
-                    job.wanted,
-                    tasks,
-                    config.seed,
-                    procedure,
-                    native,
-                    job.earlier,
-                )
-            )
-        run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
+        run.weigh(jobs)
+        found = run.count(jobs, classes=False)
         return _estimate(run, [job for job in jobs if job.surgery in found], found)
 
 
 def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str, Any]]) -> Estimate:
     config = run.config
     by_source: dict[str, Counter[str]] = {}
+    distinct = Counter[str]()
     surgeries: dict[str, list[str]] = {}
     size = seconds = 0.0
     for job in jobs:
         counted = found[job.surgery]
         for name, tasks in counted["tasks"].items():
             by_source.setdefault(name, Counter()).update(tasks)
+        distinct.update(counted["distinct"])
         operation = canonical(job.surgery)
         if operation not in surgeries.setdefault(job.selected.split, []):
             surgeries[job.selected.split].append(operation)
@@ -855,12 +956,21 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         surgeries=surgeries,
         frames=sum(len(job.wanted) for job in jobs),
         pairs=dict(sorted(pairs.items())),
+        distinct=dict(sorted(distinct.items())),
         by_source={name: dict(sorted(tasks.items())) for name, tasks in sorted(by_source.items())},
         bytes=int(size),
         seconds=seconds,
         left_out=together(run.lost),
         failed=run.outcome.failed,
+        notes=[*run.outcome.notes, *(note for job in jobs for note in _noted(job))],
     )
+
+
+def _noted(job: _Job) -> Iterator[tuple[str, str, int]]:
+    """What was unusual in the labels of a surgery."""
+    for path in job.facts:
+        for odd in read_facts(path).oddities:
+            yield odd.file, odd.text, odd.count
 
 
 def count(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from cotgen.records import Scene
 
 #: Raised when the priors counted from the same facts change.
-PRIORS_VERSION = 2
+PRIORS_VERSION = 3
 #: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
 _ENDS_EARLY = "ends before this frame."
 #: How many names of left-out things are kept as examples.
@@ -217,6 +217,7 @@ class ChainsUnit:
         out: the sealed file.
         part: its temporary name.
         earlier: what the context of the frames is taken from; None for no context.
+        balance: the shares of `cotgen.tasks.sampling` for its split; None for all questions.
     """
 
     STEP: ClassVar[str] = "chains"
@@ -235,6 +236,7 @@ class ChainsUnit:
     out: Path
     part: Path
     earlier: Earlier | None = None
+    balance: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,10 @@ class CountUnit:
     procedure: str
     native: tuple[tuple[str, tuple[int, int]], ...] = ()
     earlier: Earlier | None = None
+    #: Whether classes are counted as well, for --balance.
+    classes: bool = False
+    #: The shares that --balance leaves; None for all.
+    balance: Path | None = None
 
 
 Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | FramesUnit | ChainsUnit | CountUnit
@@ -333,8 +339,12 @@ def chains_fingerprint(
     native: Sequence[tuple[str, tuple[int, int]]] = (),
     earlier: Earlier | None = None,
     earlier_facts: Sequence[str] = (),
+    balance: str = "",
 ) -> str:
-    """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none."""
+    """What the samples of a surgery depend on. `priors` is the sha256 of the file, "" where there are none.
+
+    `balance` is the sha256 of the shares, "" where all questions are asked.
+    """
     from cotgen.chains.write import CHAINS_VERSION, templates_sha256
 
     return fingerprint(
@@ -351,6 +361,7 @@ def chains_fingerprint(
             "procedure": procedure,
             "templates": templates_sha256(),
             **({"native": [[source, *size] for source, size in native]} if native else {}),
+            **({"balance": balance} if balance else {}),
             **(
                 {"context": [earlier.seconds, earlier.clock, earlier.every, *earlier_facts, list(earlier.without)]}
                 if earlier
@@ -493,19 +504,24 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
 
 
 def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
-    from cotgen.chains.write import Written, write_scenes
+    from cotgen.chains.write import Balance, Written, write_scenes
+    from cotgen.frames.measure import field_of_view
     from cotgen.frames.store import FrameStore
     from cotgen.surgeries.identity import canonical
     from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.surgeries.priors import Priors
+    from cotgen.tasks.sampling import Rates
 
     with FrameStore.open(unit.frames) as store:
         rows, report = store.rows(), store.report
     facts = [read_facts(path) for path in unit.facts]
     joined = Counter[str]()
+    field = field_of_view([(row.measured, row.width, row.height) for row in rows.values()])
+    of_surgery = (field,) if field else ()
     found = scenes(
         facts,
-        {index: row.measured for index, row in rows.items()},
+        # The edge of the light is that of the surgery: what one frame shows of it is no measure of that frame.
+        {index: (*(m for m in row.measured if m.name != "lit"), *of_surgery) for index, row in rows.items()},
         {index: (row.width, row.height) for index, row in rows.items()},
         unit.procedure,
         PRECEDENCE,
@@ -516,7 +532,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
         found = unit.earlier.add(found)
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
     written = Written([])
-    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written)
+    balance = Balance(Rates.from_json(unit.balance.read_bytes()), unit.clock) if unit.balance else None
+    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written, balance=balance)
     silent: list[str] = []
     samples: list[list[Any]] = []
     by_source: dict[str, Counter[str]] = {}
@@ -598,7 +615,12 @@ def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], w
     for index, reason in missing.items():
         by_reason.setdefault(reason, []).append(sample_key(surgery, index))
     if silent:
-        by_reason["no question can be asked of this frame"] = list(silent)
+        why = (
+            "no question is left of this frame by --balance"
+            if written.balanced
+            else "no question can be asked of this frame"
+        )
+        by_reason[why] = list(silent)
     lost: list[list[Any]] = [
         ["frame", reason, len(keys), keys[:EXAMPLES]] for reason, keys in sorted(by_reason.items())
     ]
@@ -607,6 +629,11 @@ def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], w
     lost += [
         ["pair", f"refused by the check '{check}'", count, examples if len(written.refused) == 1 else []]
         for check, count in sorted(written.refused.items())
+    ]
+    lost += [
+        ["pair", f"left out by --balance: {task}", count, []]
+        for task, count in sorted(written.balanced.items())
+        if count
     ]
     if written.unwritten:
         lost.append(
@@ -660,7 +687,8 @@ def _notes(
 def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
     from cotgen.surgeries.join import PRECEDENCE, scenes
-    from cotgen.tasks import plan_questions
+    from cotgen.tasks import plan_questions, sampling
+    from cotgen.tasks.runs import with_runs
 
     width = height = frames = 0
     if unit.footage.video:
@@ -688,8 +716,22 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     if unit.earlier:
         found = unit.earlier.add(found)
     by_source: dict[str, Counter[str]] = {}
-    for position, question in plan_questions(found, unit.tasks, unit.seed):
+    planned = list(plan_questions(found, unit.tasks, unit.seed))
+    classes = sampling.count(found, planned, unit.footage.fps, unit.seed) if unit.classes else {}
+    if unit.balance:
+        rates = sampling.Rates.from_json(unit.balance.read_bytes())
+        planned = sampling.choose(found, planned, rates, unit.footage.fps, unit.seed)
+    runs: set[tuple[str, int]] = set()
+    for position, question, run in with_runs(found, planned):
         asked = _asked_of(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
+        runs.add((question.task, run))
     counted = {name: dict(tasks) for name, tasks in by_source.items()}
-    return {"tasks": counted, "width": width, "height": height, "frames": frames}
+    return {
+        "tasks": counted,
+        "distinct": dict(Counter(task for task, _ in runs)),
+        "width": width,
+        "height": height,
+        "frames": frames,
+        "classes": [[*key, *pairs] for key, pairs in sorted(classes.items())],
+    }

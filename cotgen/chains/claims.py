@@ -53,6 +53,10 @@ _APART = re.compile(
     r"their centres (?:differ more (?P<more>from side to side than in height|in height than from side to side)|"
     r"lie apart (?P<lie>from side to side|in height))"
 )
+_RANK = re.compile(
+    r"\b(?:is|are) (?:the (?P<height>higher|lower) of the two|further to the (?P<side>left|right)(?! of))\b"
+)
+_HEIGHTS = {"higher": "above", "lower": "below"}
 _AREA = re.compile(
     r"takes? up (?P<than>more|less) than (?P<share>a quarter|a third|half) of the (?:picture|field|view|image)\b"
 )
@@ -160,6 +164,7 @@ class Claims:
         refs: the things it refers to, left to right, pronouns resolved.
         acts, places, relations, counts: what it says of them.
         apart: `across` or `down` where it compares two centres, with whether it says "more"; ("", False) else.
+        rank: (thing, `left`, `right`, `above` or `below`) where it tells how one of the two asked about lies to the other.
         area: (thing, `more` or `less`, share as a fraction) where it tells how much of the picture a thing takes.
         spans: the words that these claims hold.
         sights: (thing, whether it is told as seen; False: as at work).
@@ -172,6 +177,7 @@ class Claims:
     relations: tuple[Relation, ...] = ()
     counts: tuple[Count, ...] = ()
     apart: tuple[str, bool] = ("", False)
+    rank: tuple[Ref, str] | None = None
     area: tuple[Ref, str, tuple[int, int]] | None = None
     spans: tuple[tuple[int, int], ...] = ()
     sights: tuple[tuple[Ref, bool], ...] = ()
@@ -211,6 +217,12 @@ def claims(text: str, mentions: Sequence[Mention], memory: Memory) -> Claims:
         spans.append(match.span())
         told = match["more"] or match["lie"]
         apart = ("across" if told.startswith("from") else "down", bool(match["more"]))
+    rank = None
+    if match := _RANK.search(coded):
+        before = [ref for ref in refs if ref.end <= match.start()]
+        if before:
+            spans.append(match.span())
+            rank = (before[-1], match["side"] or _HEIGHTS[match["height"]])
     area = None
     if match := _AREA.search(coded):
         before = [ref for ref in refs if ref.end <= match.start()]
@@ -219,7 +231,7 @@ def claims(text: str, mentions: Sequence[Mention], memory: Memory) -> Claims:
             area = (before[-1], match["than"], SHARES[match["share"]])
     boxes = tuple(_boxes(coded, refs))
     found = Claims(
-        refs, acts, places, relations, counts, apart, area, tuple(spans), tuple(_sights(coded, refs)), boxes
+        refs, acts, places, relations, counts, apart, rank, area, tuple(spans), tuple(_sights(coded, refs)), boxes
     )
     named = [ref for ref in refs if not ref.pronoun]
     if named:

@@ -57,7 +57,8 @@ _WHOLE = (
     r" in this view"
 )
 _OVERALL = re.compile(
-    rf"(?:{_COUNT}, (?:so |and so |and |therefore )?)?(?:(?:so|therefore|thus|hence),? )?{_WHOLE}\.", re.IGNORECASE
+    rf"(?:{_COUNT}, (?:so |and so |and |therefore )?)?(?:(?:so|therefore|thus|hence|taken together),? )?{_WHOLE}\.",
+    re.IGNORECASE,
 )
 _ONLY_COUNT = re.compile(rf"(?:so |therefore |thus )?{_COUNT}(?: in this view)?\.", re.IGNORECASE)
 _ONE = re.compile(
@@ -66,7 +67,7 @@ _ONE = re.compile(
 )
 _CAMERA = re.compile(
     r"(?:(?:so|therefore|thus) )?(?:the camera is (?:thus |therefore )?(?P<where>inside|in|outside)|"
-    r"(?:this is a view|the view is|this view is) (?:thus )?(?:from )?(?P<from>inside|outside))"
+    r"(?:this is a view|the view is|this view is) (?:thus )?(?:from )?(?P<from>inside|within|outside))"
     r" (?:of )?the (?:abdomen|body|patient)\.",
     re.IGNORECASE,
 )

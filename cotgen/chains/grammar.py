@@ -22,7 +22,6 @@ NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven")
 
 ONE = (
     "{A} {is} in view.",
-    "In view {is} {a}.",
     "{A} {is} seen in the field.",
     "The view shows {a}.",
     "{A} can be seen.",
@@ -36,7 +35,6 @@ TWO = (
     "{Bare} and {bare_b} are in view.",
     "{Bare} and {bare_b} are both in view.",
     "Both {a} and {b} are in view.",
-    "In view are {a} and {b}.",
     "The view shows {a} and {b}.",
     "{A} {is} in view together with {b}.",
     "{A} {is} in view, and {b} as well.",
@@ -45,7 +43,6 @@ TWO = (
 )
 SEVERAL = (
     "{List} are in view.",
-    "In view are {list}.",
     "The view shows {list}.",
     "{List} can be seen.",
     "{List} are visible in the field.",
@@ -128,9 +125,9 @@ EXCEPTION = (
     "Here it is otherwise: the phase shown is {phase}.",
 )
 NAMED = (
-    "The {kinds} in view {are} {list}.",
-    "{List} {are} to be named.",
-    "The {kinds} to name {are} {list}.",
+    "The {kinds} in view {kinds_are} {list}.",
+    "{List} {are} thus to be named.",
+    "So {list} {are} to be named.",
 )
 NONE_NAMED = (
     "So there is no kind to name.",
@@ -140,7 +137,6 @@ COUNTED = (
     "{List} {make} {number} {kinds}.",
     "Counted by kind, {list} {make} {number} {kinds}.",
     "That makes {number} {kinds}, {list}.",
-    "So there {are} {number} {kinds}, {list}.",
 )
 NONE_COUNTED = (
     "So there is no kind to count.",

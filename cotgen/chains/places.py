@@ -31,10 +31,8 @@ PLACES = {
 
 
 def field_of(scene: Scene) -> tuple[int, int, int, int]:
-    """The lit field of view as a box in pixels: measured, else the whole picture; (0, 0, 0, 0) where neither is known."""
-    found = next((m.box for m in scene.measured if m.name == "field" and len(m.box) == 4), None)
-    x1, y1, x2, y2 = found or (0, 0, *scene.size)
-    return x1, y1, x2, y2
+    """The lit field of view as a box in pixels; see `Scene.lit_field`."""
+    return scene.lit_field
 
 
 def place(box: Sequence[int], field: Sequence[int]) -> tuple[str, ...] | None:

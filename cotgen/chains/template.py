@@ -72,7 +72,7 @@ def _plan_of(scene: Scene, question: Question) -> Callable[[Composer], None] | N
         return None
     if scene.of_kind("triplet"):
         return triplet.phase
-    if scene.says("instrument") == "cholec80":
+    if scene.knows_all_instruments:
         return _phase
     return bypass.phase if scene.says("step") else None
 
@@ -204,6 +204,7 @@ def _named(c: Composer, ids: Sequence[str]) -> dict[str, str]:
         "list": words[0]["a"] if one else listed([w["bare"] for w in words]),
         "bare": listed([w["bare"] for w in words]),
         "are": "are" if many else "is",
+        "kinds_are": "is" if one else "are",
         "make": "make" if many else "makes",
         "kinds": "kind" if one else "kinds",
         "number": NUMBER_WORDS[len(words)],
@@ -281,7 +282,7 @@ def _yesno(c: Composer) -> None:
     left = [name for name in _about("look.", [subject]) if name not in told]
     moves = ["close", *(f"close know:{name}" for name in left), *(f"know:{name} close" for name in left)]
     if not yes and any(f"fact:{fact.id}" in c.statements[n].evidence for n in shown for fact in others[:1]):
-        moves = ["contrast", *(f"know:{name} contrast" for name in left)]
+        moves = ["contrast close", *(f"know:{name} contrast close" for name in left)]
     for move in c.pick("argue", moves).split():
         if move == "close":
             close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -19,11 +19,25 @@ from cotgen.records import Pair, Scene
 from cotgen.surgeries.priors import Priors
 from cotgen.tasks import TASKS, plan_questions
 from cotgen.tasks.base import Question
+from cotgen.tasks.sampling import Rates, choose
 
 #: Raised whenever the bytes of a chain change for another reason than its wordings (whose hash is taken anyway).
-CHAINS_VERSION = 3
+CHAINS_VERSION = 4
 #: How many refused chains are kept as examples.
 KEPT_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Which questions of a surgery are asked.
+
+    Attributes:
+        rates: the shares of its split.
+        clock: frames a second of its clock, `25/1`.
+    """
+
+    rates: Rates
+    clock: str
 
 
 @dataclass
@@ -34,12 +48,14 @@ class Written:
         pairs: parallel to the scenes; only pairs without a hard finding.
         refused: name of the check -> how many chains it kept out.
         unwritten: questions without a chain, since the frame has no label that level 1 could show.
+        balanced: task -> questions that the balance left out.
         examples: `key#id: what was wrong`, the first few.
     """
 
     pairs: list[list[Pair]]
     refused: Counter[str] = field(default_factory=Counter)
     unwritten: int = 0
+    balanced: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
 
@@ -79,7 +95,13 @@ def write_surgery(scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, p
 
 
 def write_scenes(
-    scenes: Sequence[Scene], *, tasks: Sequence[str], seed: int, priors: Priors | None, written: Written
+    scenes: Sequence[Scene],
+    *,
+    tasks: Sequence[str],
+    seed: int,
+    priors: Priors | None,
+    written: Written,
+    balance: Balance | None = None,
 ) -> Iterator[list[Pair]]:
     """As `write_surgery`, one scene at a time, so that no more than its pairs are in memory.
 
@@ -89,13 +111,20 @@ def write_scenes(
         seed: seed of the build.
         priors: statistics of the train surgeries, or None.
         written: takes the counts; its `pairs` are left alone.
+        balance: which of the questions are asked; all where it is None.
 
     Yields:
         The pairs of each scene, in the order of the scenes; an empty list where it has none.
     """
     pairs: list[Pair] = []
     current = 0
-    for position, question in plan_questions(scenes, tasks, seed):
+    planned: Iterable[tuple[int, Question]] = plan_questions(scenes, tasks, seed)
+    if balance is not None:
+        every = list(planned)
+        planned = choose(scenes, every, balance.rates, balance.clock, seed)
+        written.balanced.update(question.task for _, question in every)
+        written.balanced.subtract(question.task for _, question in planned)
+    for position, question in planned:
         while current < position:
             yield pairs
             pairs, current = [], current + 1

@@ -109,7 +109,12 @@ def build(
     config: Annotated[
         Path | None, typer.Option(help="YAML file with these options as keys; the command line wins.")
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Frames a second to ask about: 1 (default), 0.2, 1/5 ...")] = None,
+    fps: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Frames a second to ask about: 1 (default), 1/5 ...; NAME=RATE for one source; may be repeated."
+        ),
+    ] = None,
     tasks: Annotated[str | None, typer.Option(help="Tasks, separated by commas. Default: all that apply.")] = None,
     split: Split = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw. Default: 0.")] = None,
@@ -133,6 +138,13 @@ def build(
     context: Annotated[
         str | None,
         typer.Option(help="Tell the labelled instants of so many seconds before each frame: 3s. Default: none."),
+    ] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option(
+            "--balance",
+            help="One pair per answer in five seconds; caps on frequent answers; more where habit is wrong.",
+        ),
     ] = None,
     priors: Annotated[
         str | None,
@@ -158,7 +170,7 @@ def build(
         "pixels": pixels,
         "out": out,
         "work": work,
-        "fps": fps,
+        "fps": fps or None,
         "tasks": tasks,
         "split": split or None,
         "seed": seed,
@@ -171,6 +183,7 @@ def build(
         "exclude": exclude,
         "sample": sample,
         "context": context,
+        "balance": balance,
         "priors": priors,
         "quality": quality,
         "replace": replace,
@@ -256,6 +269,20 @@ def verify(
     if found is not None and (not quiet or found.alike):
         show_near(console, found)
     raise typer.Exit(1 if not report.ok or (found is not None and found.alike) else 0)
+
+
+@app.command()
+def blind(
+    folder: Annotated[Path, typer.Argument(help="A finished data set.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say how far wording, named terms and options alone give answers away, without the picture."""
+    from cotgen.cli.tables import show_blind
+    from cotgen.evaluation.blind import blind_scores
+    from cotgen.shards.manifest import load
+
+    load(folder)
+    show_blind(_console(), blind_scores(folder), as_json)
 
 
 @app.command()

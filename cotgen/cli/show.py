@@ -49,7 +49,7 @@ def lines_of(sample: Sample, priors: Priors | None) -> Iterator[tuple[str, str]]
         said = [_fact(fact) for fact in sample.facts if f"{fact.source}.{fact.kind}" == name]
         yield "", f"  {name}: {', '.join(said) or 'none'}"
     for measured in sample.measured:
-        yield "dim", f"  measured {measured.name}: {measured.value:g}"
+        yield "dim", f"  measured {measured.name}: {measured.value:g}{f' {measured.box}' if measured.box else ''}"
     for pair in sample.pairs:
         yield "", ""
         yield from _pair(pair, sample, priors)

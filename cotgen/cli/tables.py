@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from cotgen.evaluation.blind import BlindScore
     from cotgen.shards.diff import Diff
     from cotgen.shards.near import NearReport
     from cotgen.shards.verify import VerifyReport
@@ -67,6 +68,25 @@ def show_near(console: Console, report: NearReport) -> None:
         f"{looked}. Look at these pictures with `cotgen show`: if two surgeries are one operation, keep one of them out "
         "with --exclude.",
     )
+
+
+def show_blind(console: Console, scores: Sequence[BlindScore], as_json: bool) -> None:
+    """A row per task and kind of question, in percent; JSON as the manifest has it."""
+    import orjson
+
+    if as_json:
+        rows = {score.name: score.plain() for score in scores}
+        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
+        return
+    table = _table("questions", "train", "validation", "operations", "constant", "blind", "gain", "")
+    notes = {"ok": "", "leaks": "more than 2 points", "few": "too few to say"}
+    for score in scores:
+        name = score.name if score.name == score.task else f"  {score.name}"
+        counts = [f"{count:,}" for count in (score.train, score.validation, score.surgeries)]
+        shares = [f"{100 * share:.1f}" for share in (score.constant, score.blind)]
+        gain = f"{100 * score.gain:+.1f}" + (f" ± {100 * score.margin:.1f}" if score.verdict != "few" else "")
+        _row(table, name, *counts, *shares, gain, notes[score.verdict])
+    console.print(table)
 
 
 def show_sources(console: Console, roots: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAMES_VERSION", "ExtractReport", "extract"]
 
 #: Counts up whenever the bytes of a frame store change for the same input.
-FRAMES_VERSION = 2
+FRAMES_VERSION = 3
 
 #: Why a frame between others is missing where the source gives pictures and no video.
 NO_IMAGE = "The source has no image of this frame."

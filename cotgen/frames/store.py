@@ -140,7 +140,9 @@ class FrameStore:
         at = self._at[index]
         values = {name: column[at] for name, column in self._columns.items()}
         values["crop"] = tuple(values["crop"])
-        values["measured"] = tuple(Measured(name=name, value=value) for name, value in values["measured"])
+        values["measured"] = tuple(
+            Measured(name=name, value=value, box=box) for name, value, box in values["measured"]
+        )
         return FrameRow(**values)
 
     def rows(self) -> dict[int, FrameRow]:
@@ -215,7 +217,7 @@ class StoreWriter:
         columns: dict[str, list[Any]] = {
             f.name: [getattr(row, f.name) for row in self._rows] for f in fields(FrameRow)
         }
-        columns["measured"] = [[[m.name, m.value] for m in row.measured] for row in self._rows]
+        columns["measured"] = [[[m.name, m.value, m.box] for m in row.measured] for row in self._rows]
         by_reason: dict[str, list[int]] = {}
         for number in sorted(report.missing):
             by_reason.setdefault(report.missing[number], []).append(number)

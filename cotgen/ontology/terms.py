@@ -23,6 +23,9 @@ KINDS = {
     "side": "sides",
 }
 
+#: Operation -> the data set whose words are offered where one's own table labels a kind.
+WORDS_OF = {"cholecystectomy": "cholec80", "gastric_bypass": "multibypass140"}
+
 
 class Term(BaseModel):
     """One entry of the ontology.

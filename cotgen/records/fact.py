@@ -35,7 +35,8 @@ class Measured(Record):
     """A number that the pixels give; never a label.
 
     Attributes:
-        name: `brightness` (mean luma, 0-255), `contrast` (standard deviation of luma), `black` (1.0 or 0.0); of
+        name: `brightness` (mean luma, 0-255), `contrast` (standard deviation of luma), `black` (1.0 or 0.0),
+            `field` (the lit field of view of the surgery: its box and the share of the picture in it); of
             outlines: `area` (share of the picture), `gap` (pixels between two outlines, 0 where they touch), `ignored`
             (share of the picture that nobody judged) ...
         value: the number, rounded so that it is the same on every machine.

@@ -93,6 +93,23 @@ class Scene:
         return next((m.value for m in self.measured if m.name == name and m.of == wanted and not m.box), None)
 
     @property
+    def knows_all_instruments(self) -> bool:
+        """Whether the source of instruments says of every kind that it knows whether it is in view.
+
+        Cholec80 does; one's own table does where it labels `presence` beside them.
+        """
+        source = self.says("instrument")
+        return source == "cholec80" or f"{source}.presence" in self.labelled
+
+    @property
+    def lit_field(self) -> tuple[int, int, int, int]:
+        """The lit field of view in pixels: as measured, else the whole picture; (0, 0, 0, 0) where neither is known."""
+        x1, y1, x2, y2 = next(
+            (m.box for m in self.measured if m.name == "field" and len(m.box) == 4), (0, 0, *self.size)
+        )
+        return x1, y1, x2, y2
+
+    @property
     def has_field(self) -> bool:
         """Whether there is an operative field to ask about: False only where the picture was measured to be black."""
         return self.measure("black") != 1.0

@@ -205,8 +205,8 @@ def _one_priors(left: StoredRecords, right: StoredRecords) -> Priors | None:
         with_, without = (left, right) if b is None else (right, left)
         raise CotgenError(
             f"{with_.folder} has statistics of train surgeries and {without.folder} has none, so a sentence or a degree "
-            f"of support that holds in one does not hold in the other; build {without.folder} again with --priors "
-            f"{with_.folder / PRIORS}, or both with --priors none"
+            f"of support that holds in one does not hold in the other; build {without.folder} again with --replace "
+            f"--priors {with_.folder / PRIORS}, or both with --replace --priors none, then merge them"
         )
     raise CotgenError(
         f"{left.folder} and {right.folder} cite different statistics; count them once with `cotgen priors` over the "

@@ -39,6 +39,7 @@ def readme(manifest: Manifest) -> str:
         _counts_table(manifest),
         *_by_source(manifest),
         f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
+        *_blind(manifest),
         "## How to load it",
         _LOADING,
         "## What was left out",
@@ -90,6 +91,24 @@ def _counts_table(manifest: Manifest) -> str:
             cells += [by_split[split].get(task, 0) for task in tasks]
             lines.append(f"| {split} | {' | '.join(f'{cell:,}' for cell in cells)} |")
     return "\n".join(lines)
+
+
+def _blind(manifest: Manifest) -> Iterator[str]:
+    """How far wording, named terms and options alone give answers away."""
+    scores: Mapping[str, Mapping[str, Any]] = manifest.counts.get("blind", {})
+    if not scores:
+        return
+    yield "## What the words alone tell"
+    yield _BLIND
+    lines = ["| questions | train | validation | constant | blind | gain | |", "|---|" + "---:|" * 5 + "---|"]
+    # A task stands before its own kinds of question.
+    for name, row in sorted(scores.items(), key=lambda item: (item[1]["task"], item[0] != item[1]["task"], item[0])):
+        shares = [f"{100 * row[part]:.1f}" for part in ("constant", "blind")]
+        gain = f"{100 * row['gain']:+.1f} ± {100 * row['margin']:.1f}"
+        cells = [f"{row['train']:,}", f"{row['validation']:,}", *shares, gain]
+        cells = [*cells[:2], "", "", ""] if row["verdict"] == "few" else cells
+        lines.append(f"| {name} | {' | '.join(cells)} | {_VERDICTS[row['verdict']]} |")
+    yield "\n".join(lines)
 
 
 def _left_out(manifest: Manifest) -> str:
@@ -149,6 +168,14 @@ Questions about single frames of surgical video, each answered by a chain of tho
 (perceptual grounding), what is done to what (relational understanding), what that means for the question (contextual
 reasoning). Each sentence names what it rests on: a label of the frame, a measurement, an earlier sentence, a count
 over the training surgeries, or general knowledge. `cotgen verify` resolves all of it again."""
+
+_BLIND = """\
+A count model that is given the wording, the terms that a question names and its options, but no picture and no label,
+learns on train and answers validation; beside it the constant answer to each kind of question, of each family of data
+sets. Mean scores in percent, the gain with its 95 % interval over operations. A gain above 2 points means that questions
+tell something of their answers: a leak of the wording or the options, or an answer that mostly goes with a named term."""
+
+_VERDICTS = {"ok": "", "leaks": "more than 2 points", "few": "too few to say"}
 
 _LOADING = """\
 With cotgen, by name and by filter, without unpacking:

@@ -17,7 +17,7 @@ from cotgen.errors import SourceError
 from cotgen.records import SourceTerms
 
 #: Version of what `facts` returns, for all sources together: raised when the same files give other rows.
-FACTS_VERSION = 2
+FACTS_VERSION = 4
 #: One row per fact. `box` is normalised x1, y1, x2, y2 in 0..1 of the native picture, or empty.
 FACTS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "index": pl.Int64,

@@ -50,7 +50,18 @@ from cotgen.sources.base import (
 )
 from cotgen.sources.files import MAX_JSON_BYTES, MAX_TEXT_BYTES, is_file, is_folder, names_in, read_bytes
 from cotgen.sources.instances import MOST_INSTANCES, Runs, mask_of, read_stack
-from cotgen.sources.masks import Labels, Mask, area_of, box_of, box_of_main, gap_of, pieces_of, read_labels, size_of
+from cotgen.sources.masks import (
+    Labels,
+    Mask,
+    area_of,
+    box_of,
+    box_of_main,
+    check_shape,
+    gap_of,
+    pieces_of,
+    read_labels,
+    size_of,
+)
 
 SPLITS = ("train", "val", "test")
 VIDEOS = 201
@@ -284,15 +295,13 @@ def overall(votes: Sequence[float], raters: Sequence[Sequence[int]] = ()) -> flo
     """The share of the three raters who hold all criteria; None where their means do not say.
 
     With the raters' own rows it is counted. With means alone it lies between max(0, sum of votes - 6) and the least vote
-    (of 3); it is determined where the two are equal, and its majority where both lie on one side of a half.
+    (of 3), and is determined where the two are equal.
     """
     if len(raters) == 3:
         return sum(all(row) for row in raters) / 3
     counts = [round(3 * vote) for vote in votes]
     least, most = max(0, sum(counts) - 6), min(counts)
-    if least == most:
-        return least / 3
-    return most / 3 if most <= 1 else least / 3 if least >= 2 else None
+    return least / 3 if least == most else None
 
 
 def _noticed(coco: Mapping[str, Sequence[str]], metadata: str) -> list[Oddity]:
@@ -614,6 +623,15 @@ def _outlined(
     """
     mask, stack = roles.get(f"mask{index:07d}"), roles.get(f"stack{index:07d}")
     labels = _labels(root, mask) if mask else None
+    if mask and labels is not None:
+        size = labels.shape[1], labels.shape[0]
+        if frame.size not in ((0, 0), size):
+            raise SourceError(
+                f"is of {size[0]} x {size[1]} pixels; the boxes of its picture are of {frame.size[0]} x {frame.size[1]}",
+                file=mask,
+            )
+        if picture := dict(files.images).get(index):
+            check_shape(root, mask, size, picture)
     ignored = None if labels is None else area_of(labels == IGNORED)
     things = frame.things
     if things:

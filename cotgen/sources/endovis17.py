@@ -34,8 +34,8 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import is_folder, names_in
-from cotgen.sources.masks import Mask, area_of, box_of, read_labels, size_of
+from cotgen.sources.files import folders_below, is_folder, names_in
+from cotgen.sources.masks import Labels, Mask, area_of, box_of, check_shape, read_labels, size_of
 
 DEPTH = 3
 RAW, CROP = (1920, 1080), (320, 28, 1600, 1052)
@@ -145,6 +145,9 @@ class EndoVis17:
         labelled: set[tuple[int, str]] = set()
         measured: list[tuple[Any, ...]] = []
         counts: Counter[str] = Counter()
+        pictures = dict(files.images)
+        folders = {kind for kind, _ in (role.rsplit(":", 1) for role, _ in files.annotations)} - {"type"}
+        raw = self._is_raw(root, files)
         for index in sorted(by_frame):
             if index % step:
                 continue
@@ -160,6 +163,9 @@ class EndoVis17:
                 facts.append((index, id, kind, terms, box, 1.0, self.name))
                 return id
 
+            if instances and len(instances) < len(folders):
+                counts["frames without a mask of each instrument of the sequence, not labelled"] += 1
+                instances = []
             if instances:
                 labelled |= {(index, f"{self.name}.{kind}") for kind in ("instrument", "side", "object")}
             for folder, file in sorted(instances):
@@ -168,7 +174,7 @@ class EndoVis17:
                     raise SourceError(
                         f"lies in {ascii(folder)[:60]}, whose name tells no kind of instrument", file=file
                     )
-                mask = _cropped(read_labels(root, file))
+                mask = _kept(root, file, pictures.get(index, ""), raw)
                 if set(np.unique(mask).tolist()) - {0, *PARTS}:
                     raise SourceError(
                         "has values other than 0, 10, 20, 30 and 40; a mask of parts was expected", file=file
@@ -188,7 +194,9 @@ class EndoVis17:
                 if files.surgery.endswith(f"/{SWAPPED}"):
                     counts["type masks of the sequence whose forceps are exchanged in some releases, not read"] += 1
                     continue
-                values = [value for value in np.unique(_cropped(read_labels(root, file))).tolist() if value]
+                values = [
+                    value for value in np.unique(_kept(root, file, pictures.get(index, ""), raw)).tolist() if value
+                ]
                 if strange := [value for value in values if value > len(TYPES)]:
                     raise SourceError(f"has the value {strange[0]}; kinds 1 to {len(TYPES)} exist", file=file)
                 labelled.add((index, f"{self.name}.instrument_type"))
@@ -209,12 +217,22 @@ class EndoVis17:
         """The left pictures, cut where they are raw.
 
         Raises:
-            SourceError: a name leaves the root, or the first picture cannot be read.
+            SourceError: a name leaves the root, or no picture can be read.
         """
         for _, file in files.images:
             inside(root, file)
-        raw = size_of(root, files.images[0][1]) == RAW
-        return Footage(self.name, root, "", files.images, "2/1", CROP if raw else ())
+        return Footage(self.name, root, "", files.images, "2/1", CROP if self._is_raw(root, files) else ())
+
+    def _is_raw(self, root: Path, files: SurgeryFiles) -> bool:
+        """Whether the pictures have the black border of the release, by the first of them that can be read."""
+        problem: SourceError | None = None
+        for _, file in files.images:
+            try:
+                return size_of(root, file) == RAW
+            except SourceError as error:
+                problem = problem or error
+        assert problem is not None  # a surgery without pictures is not built
+        raise problem
 
 
 def name_of(folder: str) -> tuple[str, str]:
@@ -226,31 +244,27 @@ def name_of(folder: str) -> tuple[str, str]:
     return alias("endovis17", "instrument").get(kind, ""), sides[0] if len(sides) == 1 else ""
 
 
-def _cropped(mask: Any) -> Any:
-    """What is kept of a mask."""
+def _kept(root: Path, file: str, picture: str, raw: bool) -> Labels:
+    """What is kept of a mask.
+
+    Raises:
+        SourceError: it is no mask, or not of the shape of what is kept of its picture.
+    """
+    mask = read_labels(root, file)
     x1, y1, x2, y2 = CROP
-    return mask[y1:y2, x1:x2] if mask.shape == (RAW[1], RAW[0]) else mask
+    if mask.shape == (RAW[1], RAW[0]):
+        mask = mask[y1:y2, x1:x2]
+    if picture:
+        check_shape(root, file, (mask.shape[1], mask.shape[0]), picture, (x2 - x1, y2 - y1) if raw else None)
+    return mask
 
 
 def _sequences(root: Path) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
-    left = [("", 0)]
-    while left:
-        under, depth = left.pop(0)
-        try:
-            names = names_in(root, under)
-        except SourceError:
-            if not under:
-                raise
-            continue
-        for name in names:
-            path = f"{under}/{name}" if under else name
-            if not is_folder(root / path):
-                continue
-            if match := _SEQUENCE.fullmatch(name):
+    for _, paths in folders_below(root, DEPTH, _SEQUENCE):
+        for path in paths:
+            if match := _SEQUENCE.fullmatch(path.rpartition("/")[2]):
                 found[int(match[1])].append(path)
-            elif depth < DEPTH:
-                left.append((path, depth + 1))
     return dict(found)
 
 

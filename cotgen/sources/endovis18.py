@@ -35,10 +35,14 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import is_file, is_folder, names_in, read_bytes
-from cotgen.sources.masks import area_of, box_of, pieces_of, read_colours, read_labels, size_of
+from cotgen.sources.files import folders_below, is_file, is_folder, names_in, read_bytes
+from cotgen.sources.masks import area_of, box_of, check_shape, pieces_of, read_colours, read_labels, size_of
 
 DEPTH = 3
+#: Boxes of interactions are in pixels of the release's pictures, also beside copies of another size.
+FRAME = (1280, 1024)
+#: Train sequences have the pictures 0 to 148, test sequences 249 or 250.
+LAST_OF_TRAIN = 148
 MAX_XML_BYTES = 2**20
 MOST_OBJECTS = 50
 #: Numbers of ISINet's types: its own of 2018, and those that agree with 2017, by the name of the folder.
@@ -55,6 +59,8 @@ ORGANS = ("kidney-parenchyma", "covered-kidney", "small-intestine")
 THINGS = ("thread", "clamps", "suturing-needle", "instrument-clasper", "instrument-wrist", "instrument-shaft")
 LEAST_PIECE = 0.97
 
+#: A folder of the challenge's test sequences; `latest` is none.
+_TEST = re.compile(r"(?<![a-z])test(?:ing|set)?(?![a-z])", re.IGNORECASE)
 _SEQUENCE = re.compile(r"seq_?([0-9]{1,2})", re.IGNORECASE)
 _FRAME = re.compile(r"frame([0-9]{3,6})\.(?:png|jpe?g|bmp)", re.IGNORECASE)
 _XML = re.compile(r"frame([0-9]{3,6})\.xml", re.IGNORECASE)
@@ -169,9 +175,12 @@ class EndoVis18:
                 continue
             own = by_frame[index]
             rows: dict[str, list[tuple[list[str], list[float]]]] = defaultdict(list)
+            for file in [*own["instances"], *own["scene"]] if index in pictures else []:
+                check_shape(root, file, size_of(root, file), pictures[index])
             if own["xml"]:
-                size = size_of(root, pictures[index]) if index in pictures else (1280, 1024)
-                rows |= _interactions(root, own["xml"][0], size, counts)
+                if index in pictures:
+                    check_shape(root, own["xml"][0], FRAME, pictures[index])
+                rows |= _interactions(root, own["xml"][0], counts)
                 if own["instances"] and len(own["instances"]) != len(rows["instrument"]):
                     counts["frames whose outlines and interactions have another number of instruments; "
                            "the interactions are used"] += 1  # fmt: skip
@@ -216,25 +225,17 @@ def _digits(name: str) -> int:
 def _sequences(root: Path) -> dict[str, list[str]]:
     """`1`, `test1` ... -> its folders: frames and labels may lie in different downloads."""
     found: dict[str, list[str]] = defaultdict(list)
-    left = [("", 0)]
-    while left:
-        under, depth = left.pop(0)
-        try:
-            names = names_in(root, under)
-        except SourceError:
-            if not under:
-                raise
-            continue
-        for name in names:
-            path = f"{under}/{name}" if under else name
-            if not is_folder(root / path):
-                continue
-            if match := _SEQUENCE.fullmatch(name):
-                test = any("test" in part.lower() for part in path.split("/")[:-1])
+    for under, paths in folders_below(root, DEPTH, _SEQUENCE):
+        for path in paths:
+            if match := _SEQUENCE.fullmatch(path.rpartition("/")[2]):
+                test = bool(_TEST.search(under)) or _is_test(root, path)
                 found[f"{'test' if test else ''}{int(match[1])}"].append(path)
-            elif depth < DEPTH:
-                left.append((path, depth + 1))
     return dict(found)
+
+
+def _is_test(root: Path, folder: str) -> bool:
+    """Whether a sequence has more pictures than those of train: `test_data` itself may be the root, or be renamed."""
+    return max((index for index, _ in _frames(root, f"{folder}/left_frames")), default=0) > LAST_OF_TRAIN
 
 
 def _colours_file(root: Path) -> str:
@@ -291,9 +292,7 @@ def _colours(root: Path, file: str) -> dict[tuple[int, int, int], str]:
     return found
 
 
-def _interactions(
-    root: Path, file: str, size: tuple[int, int], counts: Counter[str]
-) -> dict[str, list[tuple[list[str], list[float]]]]:
+def _interactions(root: Path, file: str, counts: Counter[str]) -> dict[str, list[tuple[list[str], list[float]]]]:
     """Kind -> (terms, box) of one XML."""
     data = read_bytes(root, file, MAX_XML_BYTES)
     if b"<!" in data:
@@ -310,7 +309,7 @@ def _interactions(
     for entry in objects:
         name = (entry.findtext("name") or "").strip()
         state = (entry.findtext("interaction") or "").strip()
-        box = _xml_box(entry, file, size, counts)
+        box = _xml_box(entry, file, counts)
         if name == "kidney":
             found["anatomy"].append((["anatomy.kidney"], box))
             continue
@@ -324,7 +323,7 @@ def _interactions(
     return found
 
 
-def _xml_box(entry: ElementTree.Element, file: str, size: tuple[int, int], counts: Counter[str]) -> list[float]:
+def _xml_box(entry: ElementTree.Element, file: str, counts: Counter[str]) -> list[float]:
     """The box in 0..1; [] for one without an area."""
     node = entry.find("bndbox")
     values = []
@@ -334,7 +333,7 @@ def _xml_box(entry: ElementTree.Element, file: str, size: tuple[int, int], count
             raise SourceError(f"has a <bndbox> whose {key} is {ascii(text)[:20]}; a number was expected", file=file)
         values.append(float(text))
     x1, y1, x2, y2 = values
-    width, height = size
+    width, height = FRAME
     if x2 <= x1 or y2 <= y1 or x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         counts["boxes without an area in the picture, left out"] += 1
         return []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,33 @@ def names_in(root: Path, folder: str = "") -> list[str]:
         raise SourceError(
             f"cannot be listed ({problem.strerror}); check its rights", file=folder or str(root)
         ) from None
+
+
+def folders_below(root: Path, depth: int, closed: re.Pattern[str]) -> Iterator[tuple[str, list[str]]]:
+    """(path below root, its folders) of root and the folders up to `depth` deep; each folder once, also behind links.
+
+    Folders that are called like `closed` are not looked into, and those that may not be listed are passed over.
+
+    Raises:
+        SourceError: root itself cannot be listed.
+    """
+    left, seen = [("", 0)], {os.path.realpath(root)}
+    while left:
+        under, level = left.pop(0)
+        try:
+            names = names_in(root, under)
+        except SourceError:
+            if not under:
+                raise
+            continue
+        own = []
+        for name in names:
+            path = f"{under}/{name}" if under else name
+            if is_folder(root / path) and (real := os.path.realpath(root / path)) not in seen:
+                seen.add(real)
+                own.append(path)
+                left += [(path, level + 1)] if level < depth and not closed.fullmatch(name) else []
+        yield under, own
 
 
 def folders_called(root: Path, *names: str, under: str = "") -> list[str]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from cotgen.errors import SourceError
-from cotgen.sources.files import read_bytes
+from cotgen.sources.base import inside
+from cotgen.sources.files import is_file, read_bytes
 
 Mask: TypeAlias = NDArray[np.bool_]
 Labels: TypeAlias = NDArray[np.uint8]
@@ -38,13 +39,22 @@ def read_labels(root: Path, file: str) -> Labels:
     """
     found = _picture(root, file)
     # The alpha channel of a mask says nothing; the numbers of a palette are the classes.
-    array = np.asarray(found.convert({"RGBA": "RGB", "LA": "L"}.get(found.mode, found.mode)))
+    array = np.asarray(found.convert({"RGBA": "RGB", "LA": "L", "PA": "P"}.get(found.mode, found.mode)))
+    if found.mode in ("P", "PA"):
+        palette = np.array(found.getpalette("RGB") or [0, 0, 0], dtype=np.uint8).reshape(-1, 3)
+        used = np.unique(array)
+        # Grey values saved with a palette have been numbered anew, most frequent first: the values are the classes.
+        if used.max(initial=0) < len(palette) and (palette == palette[:, :1]).all():
+            values = palette[used, 0]
+            array = palette[array, 0] if len(np.unique(values)) == len(used) else array
+    if array.dtype.kind not in "biu":
+        raise SourceError("holds fractions; a mask of classes was expected", file=file)
     if array.ndim == 2:
         if array.dtype not in (np.uint8, np.bool_) and (array.min(initial=0) < 0 or array.max(initial=0) > 255):
             raise SourceError("holds values over 255; a mask of classes was expected", file=file)
         return array.astype(np.uint8)
     first = array[:, :, 0]
-    if not ((array[:, :, 1] == first).all() and (array[:, :, 2] == first).all()):
+    if array.shape[2] != 3 or not ((array[:, :, 1] == first).all() and (array[:, :, 2] == first).all()):
         raise SourceError("has channels that differ; a mask with one class per pixel was expected", file=file)
     return np.ascontiguousarray(first)
 
@@ -65,10 +75,46 @@ def size_of(root: Path, file: str) -> tuple[int, int]:
         SourceError: it is no picture.
     """
     try:
-        with Image.open(io.BytesIO(read_bytes(root, file, MAX_MASK_BYTES))) as picture:
+        if not is_file(inside(root, file)):
+            raise SourceError("is no plain file; a picture was expected", file=file)
+        with inside(root, file).open("rb") as handle, Image.open(handle) as picture:
             return picture.size
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         raise SourceError("is no readable picture; get it again", file=file) from None
+
+
+#: Two pictures have one shape where their sides have the same ratio within so much percent.
+SAME_SHAPE = 1
+
+
+def check_shape(
+    root: Path, file: str, size: tuple[int, int], picture: str, crop: tuple[int, int] | None = None
+) -> None:
+    """Refuse labels whose width and height are not of the shape of their picture: they are of another one, or of a part.
+
+    Labels of the same shape and another size fit, since boxes are shares of the sides.
+
+    Args:
+        root: folder of the source.
+        file: the labels, for the message.
+        size: their width and height.
+        picture: the picture, relative to root.
+        crop: width and height of what is kept of the picture, where that is not all.
+
+    Raises:
+        SourceError: names both files and sizes.
+    """
+    try:
+        own = crop or size_of(root, picture)
+    except SourceError:
+        return  # its frame is left out when the pictures are read
+    one, other = size[0] * own[1], size[1] * own[0]
+    if 100 * abs(one - other) > SAME_SHAPE * max(one, other):
+        raise SourceError(
+            f"is of {size[0]} x {size[1]} pixels and {picture} has {own[0]} x {own[1]}: another shape, so its outlines "
+            "would lie elsewhere; get the two of one release",
+            file=file,
+        )
 
 
 def _picture(root: Path, file: str) -> Image.Image:

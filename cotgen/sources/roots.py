@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cotgen.errors import CotgenError
@@ -57,13 +57,32 @@ def find_root(source: Source, roots: Sequence[str], cwd: Path, env: Mapping[str,
     for candidate in _candidates(source.name, roots, cwd, env):
         scan = source.scan(candidate.folder)
         if scan is not None:
-            return scan
+            return _writable(scan)
         looked.append(f"  {candidate.folder} ({candidate.origin}): {source.missing(candidate.folder)}")
         if candidate.explicit:
             raise SourceNotFound(
                 _message(source, looked, f"{candidate.origin} is not {source.describe().terms.title}."), named=True
             )
     raise SourceNotFound(_message(source, looked, f"{source.describe().terms.title} was not found."))
+
+
+def _writable(scan: Scan) -> Scan:
+    """The scan without what cannot be written down: names of other bytes than UTF-8 fit into no record and no message."""
+    surgeries = []
+    incomplete = [(surgery, _plain(why)) for surgery, why in scan.incomplete]
+    for files in scan.surgeries:
+        names = [file for _, file in (*files.annotations, *files.images)]
+        strange = next((name for name in [*names, files.video] if _plain(name) != name), "")
+        if strange:
+            incomplete.append((files.surgery, f"{_plain(strange)} is not UTF-8; rename the file or folder"))
+        else:
+            surgeries.append(files)
+    oddities = tuple(replace(odd, file=_plain(odd.file), text=_plain(odd.text)) for odd in scan.oddities)
+    return replace(scan, surgeries=tuple(surgeries), incomplete=tuple(incomplete), oddities=oddities)
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def find_all(roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[Scan]:

@@ -32,8 +32,8 @@ from cotgen.sources.base import (
     SurgeryFiles,
     inside,
 )
-from cotgen.sources.files import folders_called, is_file, is_folder, names_in, read_integers
-from cotgen.sources.masks import area_of, box_of, gap_of, pieces_of, read_labels
+from cotgen.sources.files import folders_below, folders_called, is_file, is_folder, names_in, read_integers
+from cotgen.sources.masks import area_of, box_of, check_shape, gap_of, pieces_of, read_labels
 
 SECOND, ACTION_STEP = 60, 6
 #: A class gets a box only where it is one piece of at least this share of the picture.
@@ -46,8 +46,6 @@ _ZIP = re.compile(r"video_([0-9]{1,3})(?:_([0-9]{1,2}))?\.zip", re.IGNORECASE)
 #: Masks are PNG alone: JPEG invents classes at the borders of others.
 _MASK = re.compile(r"([0-9]{9})\.png", re.IGNORECASE)
 _PICTURE = re.compile(r"([0-9]{9})\.(?:png|jpe?g)", re.IGNORECASE)
-#: Names that end like this are files: no folder is looked for behind them.
-_ENDING = re.compile(r".*\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 _VIDEO = re.compile(r"video_left\.(?:avi|mp4|mkv)", re.IGNORECASE)
 _ACTIONS = "action_discrete.txt"
 
@@ -168,10 +166,11 @@ class SarRarp50:
                 if index % step == 0:
                     facts.append((index, f"{self.name}.action.0", "action", [id], [], 1.0, self.name))
                     labelled.append((index, f"{self.name}.action"))
+        pictures = dict(files.images)
         for role, file in files.annotations:
             if role.startswith("mask") and int(role[4:]) % step == 0:
                 index = int(role[4:])
-                own, numbers = _outlines(root, file, index)
+                own, numbers = _outlines(root, file, index, pictures.get(index, ""))
                 facts += own
                 measured += numbers
                 labelled.append((index, f"{self.name}.object"))
@@ -204,25 +203,14 @@ def _name(number: int, part: int) -> str:
 def _operations(root: Path) -> tuple[list[tuple[int, int, str]], list[tuple[int, int, str]]]:
     """Number, part or 0, and path of the folders of operations, and of the zips of operations, sorted."""
     folders, zips = [], []
-    left = [("", 0)]
-    while left:
-        under, depth = left.pop(0)
-        try:
-            names = names_in(root, under)
-        except SourceError:
-            if not under:
-                raise
-            continue
-        for name in names:
+    for under, paths in folders_below(root, DEPTH, _FOLDER):
+        for path in paths:
+            if match := _FOLDER.fullmatch(path.rpartition("/")[2]):
+                folders.append((int(match[1]), int(match[2] or 0), path))
+        for name in names_in(root, under):
             path = f"{under}/{name}" if under else name
-            if match := _FOLDER.fullmatch(name):
-                if is_folder(root / path):
-                    folders.append((int(match[1]), int(match[2] or 0), path))
-            elif match := _ZIP.fullmatch(name):
-                if is_file(root / path):
-                    zips.append((int(match[1]), int(match[2] or 0), path))
-            elif depth < DEPTH and not _ENDING.fullmatch(name) and is_folder(root / path):
-                left.append((path, depth + 1))
+            if (match := _ZIP.fullmatch(name)) and is_file(root / path):
+                zips.append((int(match[1]), int(match[2] or 0), path))
     return sorted(folders), sorted(zips)
 
 
@@ -255,9 +243,11 @@ def _actions(root: Path, file: str) -> Iterator[tuple[int, str]]:
         yield frame, ids[str(number)]
 
 
-def _outlines(root: Path, file: str, index: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def _outlines(root: Path, file: str, index: int, picture: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Facts and measures of one mask."""
     labels = read_labels(root, file)
+    if picture:
+        check_shape(root, file, (labels.shape[1], labels.shape[0]), picture)
     ids = alias("sar_rarp50", "object")
     present = [int(value) for value in np.unique(labels) if value]
     if wrong := [value for value in present if str(value) not in ids]:

@@ -2,7 +2,9 @@
 
 The mapping says which columns name the surgery and the instant, where the pictures are, and what each other column means
 in terms of the ontology. A word that it does not map is never guessed: it is listed with the nearest terms, and the
-surgery is not read until the mapping names it, if only as `ignore`. `first_mapping` writes a mapping to begin with.
+surgery is not read until the mapping names it, if only as `ignore`. `first_mapping` writes a mapping to begin with. A
+blank cell labels nothing. Which instruments are in view is asked only where every kind of the operation has a column with
+`present` and a 1 or 0 in it: a table of graspers does not say that there is no hook.
 
     procedure: cholecystectomy
     clock: 25/1                       # frames a second of the videos, or pictures a second
@@ -34,7 +36,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cotgen.errors import CotgenError, SourceError
-from cotgen.ontology import terms_of
+from cotgen.ontology import WORDS_OF, terms_of, vocabulary
 from cotgen.ontology.terms import KINDS
 from cotgen.records import SourceTerms
 from cotgen.sources.base import (
@@ -59,6 +61,11 @@ MAX_ROWS = 5_000_000
 LISTED = 12
 #: Columns with more different words than this are no labels.
 MOST_WORDS = 200
+
+#: Labelled beside `instrument` where every kind of it is said to be there or not.
+PRESENCE = "presence"
+#: Kinds of which an instant has one.
+ONE_AT_ONCE = frozenset({"phase", "step", "action"})
 
 _SURGERY = re.compile(r"[^a-z0-9]+")
 _YES, _NO = {"1", "true", "yes"}, {"0", "false", "no"}
@@ -137,10 +144,7 @@ class Table(BaseModel):
     @field_validator("clock", mode="before")
     @classmethod
     def _fraction(cls, value: Any) -> str:
-        try:
-            clock = Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            clock = Fraction(0)
+        clock = _number(str(value)) or Fraction(0)
         if clock <= 0 or clock > 1000:
             raise ValueError(f"'{value}' is no rate; give frames a second as 25/1")
         return f"{clock.numerator}/{clock.denominator}"
@@ -433,6 +437,7 @@ def _facts(rows: pl.DataFrame, mapping: Table, surgery: str, step: int) -> Surge
     labelled: set[tuple[int, str]] = set()
     seen: dict[int, int] = {}
     between = 0
+    counts: Counter[str] = Counter()
     unknown: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows.iter_rows(named=True):
         line = row["_line"]
@@ -444,23 +449,27 @@ def _facts(rows: pl.DataFrame, mapping: Table, surgery: str, step: int) -> Surge
             raise SourceError(f"the instant {row[mapping.time.column]} of {surgery} stands in line {seen[index]} too",
                               file=file, line=line)  # fmt: skip
         seen[index] = line
-        numbers: Counter[str] = Counter()
+        said: dict[str, dict[str, str]] = defaultdict(dict)
         for name, column in mapping.columns.items():
-            value = row[name]
-            if not value:
+            id = _term(row[name], name, column, unknown, file, line) if row[name] else IGNORE
+            if id != IGNORE:
+                said[column.kind][name] = id
+        for kind, own in said.items():
+            ids = list(dict.fromkeys(id for id in own.values() if id))
+            if kind in ONE_AT_ONCE and len(ids) > 1:
+                counts[f"instants with two words of the kind {kind} at once, not labelled"] += 1
                 continue
-            id = _term(value, name, column, unknown, file, line)
-            if id == IGNORE:
-                continue
-            labelled.add((index, f"table.{column.kind}"))
-            if id:
-                facts.append(
-                    (index, f"table.{column.kind}.{numbers[column.kind]}", column.kind, [id], [], 1.0, "table")
-                )  # fmt: skip
-                numbers[column.kind] += 1
+            labelled.add((index, f"table.{kind}"))
+            if kind == "instrument" and _is_whole(own, mapping):
+                labelled.add((index, f"table.{PRESENCE}"))
+            facts += [(index, f"table.{kind}.{n}", kind, [id], [], 1.0, "table") for n, id in enumerate(ids)]
     if unknown:
         raise SourceError(_unknown(unknown, mapping), file=MAPPING)
-    oddities = [Oddity(file, "rows between the instants that are asked about, left out", between)] if between else []
+    if between:
+        counts["rows between the instants that are asked about, left out"] += between
+    if lacking := _lacking(mapping):
+        counts[f"no column says whether there is {', '.join(lacking)}: no question asks for all instruments"] += 1
+    oddities = [Oddity(file, text, count) for text, count in sorted(counts.items())]
     table = pl.DataFrame(facts, schema=FACTS_SCHEMA, orient="row").with_row_index("order").sort("index", "order")
     names = pl.DataFrame(sorted(labelled), schema=LABELLED_SCHEMA, orient="row")
     return SurgeryFacts(surgery, table.drop("order"), names, tuple(oddities))
@@ -468,16 +477,36 @@ def _facts(rows: pl.DataFrame, mapping: Table, surgery: str, step: int) -> Surge
 
 def _index(value: str, mapping: Table, clock: Fraction, file: str, line: int) -> int | None:
     """The instant on the clock; None where it lies between two frames."""
-    try:
-        number = Fraction(value) if len(value) <= 20 else None
-    except (ValueError, ZeroDivisionError):
-        number = None
+    number = _number(value)
     if number is None or number < 0 or number > 10**9:
         raise SourceError(
             f"'{value[:40]}' in the column {mapping.time.column} is no instant from 0 on", file=file, line=line
         )
     index = number * clock if mapping.time.unit == "second" else number
     return int(index) if index.denominator == 1 else None
+
+
+def _lacking(mapping: Table) -> list[str]:
+    """The instruments of the operation that no column of its own says to be there or not; none without such a column."""
+    asked = {column.present for column in mapping.columns.values() if column.kind == "instrument" and column.present}
+    if not any(column.kind == "instrument" for column in mapping.columns.values()):
+        return []
+    known = vocabulary(WORDS_OF.get(mapping.procedure, ""), "instrument")
+    return [item.answer for item in known if item.id not in asked] if known else ["each kind of instrument"]
+
+
+def _is_whole(said: Mapping[str, str], mapping: Table) -> bool:
+    """Whether each kind of instrument of the operation is said to be there or not: a blank cell says neither."""
+    columns = [name for name, column in mapping.columns.items() if column.kind == "instrument"]
+    return not _lacking(mapping) and all(name in said for name in columns)
+
+
+def _number(text: str) -> Fraction | None:
+    """A number such as 12, 0.5 or 25/1; None for anything else. An exponent can ask for more digits than memory has."""
+    try:
+        return Fraction(text) if len(text) <= 20 and "e" not in text.lower() else None
+    except (ValueError, ZeroDivisionError):
+        return None
 
 
 def _term(value: str, name: str, column: Column, unknown: dict[str, Counter[str]], file: str, line: int) -> str:

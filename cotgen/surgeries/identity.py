@@ -143,6 +143,31 @@ def candidates(surgery: str) -> tuple[str, ...]:
     return (name,)
 
 
+def check_known(surgery: str) -> None:
+    """Refuse a surgery that no data set has, such as `cholec80/173`; of one's own, `table/...`, any may be.
+
+    Raises:
+        CotgenError: says which names there are.
+    """
+    source, _, name = surgery.partition("/")
+    if source == "table":
+        return
+    entry = _table().untraced.get(source)
+    if entry is not None and source not in _families():
+        raise CotgenError(
+            f"nobody published which operation '{surgery}' is: {entry.what} are from {entry.of}. Name the operation by "
+            f"its number there, such as {entry.of}/1"
+        )
+    family = family_of(source)
+    number = str(int(name)) if name.isascii() and name.isdecimal() else name
+    if family in _table().parts:
+        number = number.partition("_")[0]
+    every = {str(n) for items in _table().families[family].sources.values() for n in numbers(items)}
+    if number not in every:
+        shown = sorted(every, key=lambda n: order_of(f"{family}/{n}"))
+        raise CotgenError(f"no data set has a surgery '{surgery}'; {source} has {shown[0]} to {shown[-1]}")
+
+
 def known_sources() -> tuple[str, ...]:
     """All sources whose surgeries have known numbers, by family."""
     return tuple(source for family in _table().families.values() for source in family.sources)

@@ -73,7 +73,7 @@ class Priors(Record):
         """How often one of `answers` goes with `given`, as a word; the number stays in the file.
 
         `almost always` from 95 % (one of the answers in at least five surgeries), `typically` from 75, `often` from
-        40, `sometimes` from 10, else `rarely`.
+        50, `sometimes` from 10, else `rarely`.
 
         Raises:
             KeyError: `given` was never seen, so no word is true.
@@ -86,7 +86,7 @@ class Priors(Record):
         surgeries = max((entry[2] for entry in found), default=0)
         if 100 * frames >= 95 * total and surgeries >= LEAST_SURGERIES:
             return "almost always"
-        for least, word in ((75, "typically"), (40, "often"), (10, "sometimes")):
+        for least, word in ((75, "typically"), (50, "often"), (10, "sometimes")):
             if 100 * frames >= least * total:
                 return word
         return "rarely"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from cotgen.ontology import Term, vocabulary
+from cotgen.ontology import WORDS_OF, Term, vocabulary
 from cotgen.records import Pair, Scene
 
 
@@ -102,16 +102,10 @@ class Task(Protocol):
         ...
 
 
-#: Sources that label for every kind of instrument they know whether it is in view.
-PRESENCE = frozenset({"cholec80", "table"})
-#: Whose words are offered where one's own table labels a kind: those of the data set of the same operation.
-_OWN = {"cholecystectomy": "cholec80", "gastric_bypass": "multibypass140"}
-
-
 def offered(scene: Scene, kind: str) -> tuple[Term, ...]:
     """The closed list of terms that a question about this scene chooses from, in ontology order."""
     source = scene.says(kind)
-    return vocabulary(_OWN.get(scene.procedure, "") if source == "table" else source, kind)
+    return vocabulary(WORDS_OF.get(scene.procedure, "") if source == "table" else source, kind)
 
 
 def names_nothing(pair_id: str, *ids: str) -> tuple[str, ...]:

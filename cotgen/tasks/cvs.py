@@ -84,12 +84,15 @@ class Cvs:
             yield n, Question(ALL_ID, self.name, text, (), _written(truth), truth)
         for criterion in CRITERIA:
             id = ONE + criterion.partition(".")[2]
-            yes = [(scene.key, n) for n, scene, votes in judged if votes[criterion]]
-            no = [(scene.key, n) for n, scene, votes in judged if not votes[criterion]]
-            for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
-                text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
-                yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
-                yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
+            # A frame without outlines gets no chain from a template: a couple of one of each would lose its other half.
+            for outlined in (True, False):
+                own = [(scene.key, n, votes) for n, scene, votes in judged if bool(scene.says("anatomy")) == outlined]
+                yes = [(key, n) for key, n, votes in own if votes[criterion]]
+                no = [(key, n) for key, n, votes in own if not votes[criterion]]
+                for a, b in zip(in_hash_order(seed, yes, id), in_hash_order(seed, no, id), strict=False):
+                    text = rendezvous(seed, SINGLE, scenes[a].key, id).format(that=_MEANING[criterion])
+                    yield a, Question(id, self.name, text, (), "Yes", ("yes",), (criterion,))
+                    yield b, Question(id, self.name, text, (), "No", ("no",), (criterion,))
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The criterion that the id names."""
@@ -149,11 +152,27 @@ def met(scene: Scene) -> dict[str, bool] | None:
     return votes if set(votes) == set(CRITERIA) else None
 
 
-def _all(scene: Scene, votes: dict[str, bool]) -> tuple[str, ...]:
-    said = [f"{id}={'yes' if votes[id] else 'no'}" for id in CRITERIA]
+def achieved(scene: Scene) -> bool | None:
+    """Whether a majority of the raters holds all three criteria; None where that is not known.
+
+    Where the raters were not counted one by one, between max(0, sum of votes - 6) and the least vote of them do: that
+    leaves one answer where both lie on one side of a half.
+    """
     whole = scene.of_kind("cvs_overall")
     if whole:
-        said.append(f"{WHOLE}={'yes' if 2 * whole[0].value >= 1 else 'no'}")
+        return 2 * whole[0].value >= 1
+    counts = {fact.terms[0]: round(3 * fact.value) for fact in scene.of_kind("cvs")}
+    if set(counts) != set(CRITERIA):
+        return None
+    least, most = sum(counts.values()) - 6, min(counts.values())
+    return False if most <= 1 else True if least >= 2 else None
+
+
+def _all(scene: Scene, votes: dict[str, bool]) -> tuple[str, ...]:
+    said = [f"{id}={'yes' if votes[id] else 'no'}" for id in CRITERIA]
+    whole = achieved(scene)
+    if whole is not None:
+        said.append(f"{WHOLE}={'yes' if whole else 'no'}")
     return tuple(said)
 
 

@@ -1,18 +1,20 @@
-"""Where things are: one named thing, or all instruments.
+"""Where things are: one structure, one kind of instrument, or all instruments.
 
-Pair ids: `loc.TERM`, one structure or kind of instrument, "if it can be seen" in every wording, answered with its box or
-boxes, or with `not visible` in 10 to 15 % of the questions about a term, only where its kind is outlined exhaustively;
-`loc.all`, every instrument, one `name <bbox:n>` a line, only where every instance has a box. Truth and reply hold a box as
-`x1,y1,x2,y2` in pixels. Score: sum of IoU of the best match / max(|said|, |true|), for `loc.all` within each name.
+Pair ids: `loc.TERM`, answered with its box or boxes. Where its kind is outlined exhaustively, every wording has "if it can
+be seen", and 10 to 15 % of the answers are `not visible`; elsewhere nobody knows that a thing is not there, and no wording
+has it. A structure is asked for where it is outlined once, an instrument always as every one of its kind, so that the
+wording does not tell how many there are. `loc.all`, every instrument, one `name <bbox:n>` a line, only where every instance
+has a box. Truth and reply hold a box as `x1,y1,x2,y2` in pixels. Score: sum of IoU of the best match / max(|said|, |true|),
+for `loc.all` within each name.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cotgen.draws import rendezvous
-from cotgen.ontology import term, terms_of
+from cotgen.ontology import term, terms_of, vocabulary
 from cotgen.records import Fact, Scene
 from cotgen.tasks.answers import fold, spellings
 from cotgen.tasks.balance import in_hash_order
@@ -20,7 +22,7 @@ from cotgen.tasks.base import Question
 from cotgen.tasks.boxes import NOT_VISIBLE, Box, as_text, match_score, read_boxes
 
 PREFIX, ALL_ID = "loc.", "loc.all"
-#: Of seven questions about a thing that is there, one is about a frame without it: 12.5 %.
+#: For seven questions about a thing that is there, one is about a frame without it: 12.5 %.
 ABSENT_OF = 7
 #: Sources that outline every instance of a kind.
 COMPLETE = {"instrument": frozenset({"endovis17", "endovis18"}), "anatomy": frozenset({"endoscapes"})}
@@ -40,6 +42,55 @@ ONE = (
     "In this view, locate {the} if {it} can be seen.",
     "State where {the} {is} in the picture, if {it} can be seen.",
     "Look for {the} and give {its} box if {it} can be seen.",
+)
+#: Kinds that may be asked for where a surgery has not one of them. Of the others a data set has so few that their name
+#: would give the answer away.
+COMMON = frozenset(
+    {
+        "instrument.bipolar",
+        "instrument.prograsp_forceps",
+        "instrument.large_needle_driver",
+        "instrument.monopolar_curved_scissors",
+        "instrument.ultrasound_probe",
+        "instrument.suction_instrument",
+        "instrument.clipper",
+    }
+)
+#: Instruments of sources that outline every one: {every} is `every hook` or `the bipolar forceps`.
+EACH_IF = (
+    "Locate {every}, if {one} can be seen.",
+    "Find {every}, if {one} can be seen.",
+    "Mark {every}, if {one} can be seen.",
+    "Give the box of {every}, if {one} can be seen.",
+    "Point out {every} in this image, if {one} can be seen.",
+    "Draw a box around {every}, if {one} can be seen.",
+    "Localize {every} here, if {one} can be seen.",
+    "In this view, locate {every}, if {one} can be seen.",
+    "Look for {every} and give {its} box, if {one} can be seen.",
+    "Give a box for {every}, if {one} can be seen.",
+    "If {one} can be seen, locate {every}.",
+    "If {one} can be seen, mark {every} with a box.",
+    "If {one} can be seen, give the box of {every}.",
+    "If {one} can be seen in this picture, find {every}.",
+    "State the box of {every}, if {one} can be seen.",
+)
+#: Instruments of sources that box some, whose absence nobody knows.
+EACH = (
+    "Locate {every}.",
+    "Find {every} in this image.",
+    "Mark {every}.",
+    "Give the box of {every}.",
+    "Point out {every} in this image.",
+    "Draw a box around {every}.",
+    "Localize {every} here.",
+    "In this view, locate {every}.",
+    "Look for {every} and give {its} box.",
+    "Give a box for {every}.",
+    "Mark {every} with a box.",
+    "Show with a box where {every} {is}.",
+    "State the box of {every} in this picture.",
+    "Where in this picture {is} {every}? Give {its} box.",
+    "Box {every} in this view.",
 )
 EVERY = (
     "Locate every instrument.",
@@ -65,7 +116,7 @@ class Localization:
 
     name = "localization"
     kinds: tuple[str, ...] = ()
-    wordings: tuple[str, ...] = ONE + EVERY
+    wordings: tuple[str, ...] = ONE + EACH_IF + EACH + EVERY
 
     def questions(self, scenes: Sequence[Scene], seed: int) -> Iterator[tuple[int, Question]]:
         """Each boxed thing of each frame, some that are not there, and all instruments where they are complete."""
@@ -73,8 +124,9 @@ class Localization:
         for n, scene in enumerate(scenes):
             if not scene.has_field:
                 continue
-            for id in boxed(scene):
-                there[id].append((scene.key, n))
+            for id, boxes in boxed(scene).items():
+                if len(boxes) == 1 or term(id).kind == "instrument":
+                    there[id].append((scene.key, n))
             seen = every_instrument(scene)
             if seen:
                 text = rendezvous(seed, EVERY, scene.key, ALL_ID)
@@ -85,12 +137,10 @@ class Localization:
                 boxes = boxed(scenes[n])[id]
                 marks = " ".join(f"<bbox:{k}>" for k in range(len(boxes)))
                 truth = tuple(as_text(box) for box in boxes)
-                text = _asked(rendezvous(seed, ONE, scenes[n].key, pair_id), id)
+                text = _worded(seed, scenes[n], id)
                 yield n, Question(pair_id, self.name, text, (), marks, truth, (id,), tuple(boxes))
-            absent = [(scene.key, n) for n, scene in enumerate(scenes) if is_absent(scene, id)]
-            for n in in_hash_order(seed, absent, pair_id)[: len(frames) // ABSENT_OF]:
-                text = _asked(rendezvous(seed, ONE, scenes[n].key, pair_id), id)
-                yield n, Question(pair_id, self.name, text, (), NOT_VISIBLE, (), (id,))
+        for id, n in _absent(scenes, there, seed):
+            yield n, Question(PREFIX + id, self.name, _worded(seed, scenes[n], id), (), NOT_VISIBLE, (), (id,))
 
     def subject(self, pair_id: str) -> tuple[str, ...]:
         """The thing that the id names; nothing for all instruments."""
@@ -155,15 +205,16 @@ def boxed(scene: Scene) -> dict[str, list[Box]]:
     kinds = ["anatomy"] if "anatomy" not in scene.disputed else []
     kinds += ["instrument"] if "instrument" not in scene.disputed else []
     for kind in kinds:
+        # Another one of the same name without a box would be a second right answer.
+        without = {fact.terms[0] for fact in scene.of_kind(kind) if not fact.box} | {"instrument.unnamed"}
         for fact in scene.of_kind(kind):
-            if len(fact.box) == 4 and fact.terms[0] != "instrument.unnamed":
+            if fact.terms[0] not in without:
                 found[fact.terms[0]].append(_box(fact))
     if "instrument" in kinds and not any(id.startswith("instrument.") for id in found):
         twins = defaultdict(list)
         for fact in scene.of_kind("triplet"):
             twins[fact.terms[0]].append(fact)
         for id, facts in twins.items():
-            # A second grasper without a box would be a second right answer.
             if all(fact.box for fact in facts):
                 found[id] = [_box(fact) for fact in facts]
     return {id: sorted(set(boxes)) for id, boxes in found.items()}
@@ -193,6 +244,36 @@ def every_instrument(scene: Scene) -> list[tuple[str, Box]]:
     kinds = {fact.terms[0] for fact in acting}
     seen = set(scene.terms("instrument")) if scene.says("instrument") == "cholec80" else kinds
     return sorted({(fact.terms[0], _box(fact)) for fact in acting}) if kinds == seen else []
+
+
+def _absent(
+    scenes: Sequence[Scene], there: Mapping[str, Sequence[tuple[str, int]]], seed: int
+) -> Iterator[tuple[str, int]]:
+    """(term, position) of the questions about things that are not there: one for each seven about a thing that is.
+
+    For each term as many as its own questions call for, as far as it is missing in some frame; an instrument that is there
+    all the time leaves its share to the others of the surgery, and to those that the data set names elsewhere.
+    """
+    for kind in ("anatomy", "instrument"):
+        asked = [id for id in there if term(id).kind == kind]
+        room = {id: len(there[id]) // ABSENT_OF for id in asked}
+        left: list[tuple[str, tuple[str, int]]] = []
+        # To the nearest whole number: a surgery of a few frames has its share as well.
+        short = (2 * sum(len(there[id]) for id in asked) + ABSENT_OF) // (2 * ABSENT_OF)
+        sources = {scenes[n].says(kind) for id in asked for _, n in there[id]} & COMPLETE[kind]
+        if not sources:
+            continue
+        others = {item.id for source in sources for item in vocabulary(source, kind)} & COMMON - set(asked)
+        for id in (*sorted(asked), *sorted(others if kind == "instrument" else ())):
+            found = in_hash_order(
+                seed, [(scene.key, n) for n, scene in enumerate(scenes) if is_absent(scene, id)], PREFIX + id
+            )
+            taken = found[: room.get(id, 0)]
+            short -= len(taken)
+            yield from ((id, n) for n in taken)
+            left += [(f"{scenes[n].key} {id}", (id, n)) for n in found[len(taken) :]]
+        if kind == "instrument":
+            yield from in_hash_order(seed, left, PREFIX + NOT_VISIBLE)[: max(0, short)]
 
 
 def _box(fact: Fact) -> Box:
@@ -235,11 +316,21 @@ def _split(line: str) -> tuple[str, str, str]:
     return (line.strip(), "", "") if at < 0 else (line[:at].strip(" :"), line[at], line[at + 1 :])
 
 
+def _worded(seed: int, scene: Scene, id: str) -> str:
+    """The wording, drawn from a pool that the source decides and not the answer."""
+    pool = ONE
+    if term(id).kind == "instrument":
+        pool = EACH_IF if scene.says("instrument") in COMPLETE["instrument"] else EACH
+    return _asked(rendezvous(seed, pool, scene.key, PREFIX + id), id)
+
+
 def _asked(wording: str, id: str) -> str:
     item = term(id)
     many = item.number == "plural"
     slots = {
         "the": f"the {item.name}",
+        "every": f"the {item.name}" if many else f"every {item.name}",
+        "one": "they" if many else "one",
         "it": "they" if many else "it",
         "is": "are" if many else "is",
         "its": "their" if many else "its",

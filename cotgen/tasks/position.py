@@ -24,17 +24,17 @@ LEAST, MOST = 15, 7
 OPTIONS = ("left", "right", "above", "below")
 WORDINGS = (
     "In the picture, where {is} {a} as seen from {b}?",
-    "How {does} {a} lie to {b} in the picture?",
+    "How {does} {a} lie relative to {b} in the picture?",
     "Where {does} {a} lie, seen from {b}?",
     "Which word tells where {a} {is} as seen from {b}?",
     "From {b}, in which direction {is} {a} in the image?",
-    "On which side of {b} {is} {a} in this picture?",
+    "Which of these places {does} {a} have in this picture, seen from {b}?",
     "Relative to {b}, where {is} {a} in the image?",
     "In this view, where {does} {a} lie relative to {b}?",
     "Choose where {a} {is} as seen from {b}.",
     "Seen from {b}, where {is} {a}?",
     "Which option tells the place of {a} as seen from {b}?",
-    "Tell where {a} {is} in the picture, starting from {b}.",
+    "Tell where in the picture {a} {is}, as seen from {b}.",
     "Where in the picture {is} {a}, compared with {b}?",
     "Pick the word for the place of {a} as seen from {b}.",
     "What is the place of {a} relative to {b} in the image?",
@@ -101,8 +101,9 @@ def single(scene: Scene) -> dict[str, Box]:
 def _how(scene: Scene, one: str, other: str) -> str:
     """`left`, `right`, `above`, `below`; "" where no answer is clear."""
     things = single(scene)
-    width, height = scene.size
-    if one == other or one not in things or other not in things or not width or not height:
+    left, top, right, bottom = scene.lit_field
+    width, height = right - left, bottom - top
+    if one == other or one not in things or other not in things or width <= 0 or height <= 0:
         return ""
     a, b = things[one], things[other]
     # Twice the distance of the centres, so that halves stay integers.

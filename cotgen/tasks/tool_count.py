@@ -12,29 +12,29 @@ from cotgen.records import Scene
 from cotgen.tasks.answers import parse_count
 from cotgen.tasks.balance import in_hash_order, room_for
 from cotgen.tasks.base import Question, names_nothing
-from cotgen.tasks.tool_presence import kinds_in_view
+from cotgen.tasks.tool_presence import kinds_agreed
 
 ID = "tool.count"
 NOT_COUNTED = "instrument.specimen_bag"
 #: Share of the questions of one surgery whose answer may be 0, in percent.
 MOST_ZERO = 5
 WORDINGS = (
-    "How many kinds of instrument have their tip in view, a specimen bag not counted?",
-    "How many different kinds of instrument are in view with their tip? Leave out a specimen bag.",
-    "Leaving a specimen bag aside, how many kinds of instrument show their tip here?",
-    "Count the kinds of instrument whose tip is in view; a specimen bag does not count.",
-    "What is the number of kinds of instrument with their tip in this image, apart from a specimen bag?",
-    "Apart from a specimen bag, how many kinds of instrument have their tip in the field?",
-    "How many kinds of instrument can be seen with their tip? A specimen bag does not count as one.",
-    "How many kinds of surgical instrument show their tip in this view, not counting a specimen bag?",
-    "Give the number of kinds of instrument that have their tip in the picture, without a specimen bag.",
-    "Not counting a specimen bag, of how many kinds of instrument is the tip in view?",
-    "Two of the same kind count once, a specimen bag not at all: how many kinds of instrument have their tip in view?",
+    "How many kinds of instrument have at least half of their tip in view, a specimen bag not counted?",
+    "How many different kinds of instrument are in view with at least half of their tip? Leave out a specimen bag.",
+    "Leaving a specimen bag aside, how many kinds of instrument show at least half of their tip here?",
+    "Count the kinds of instrument with at least half of the tip in view; a specimen bag does not count.",
+    "What is the number of kinds of instrument with at least half of the tip in this image, apart from a specimen bag?",
+    "Apart from a specimen bag, how many kinds of instrument have at least half of their tip in the field?",
+    "How many kinds of instrument can be seen with at least half of their tip? A specimen bag does not count as one.",
+    "How many kinds of surgical instrument show at least half of their tip in this view, not counting a specimen bag?",
+    "Give the number of kinds of instrument that have at least half of their tip in the picture, without a specimen bag.",
+    "Not counting a specimen bag, of how many kinds of instrument is at least half of the tip in view?",
+    "Each kind counts once, a specimen bag not at all: how many kinds have at least half of their tip in view?",
     "How many kinds of instrument, other than a specimen bag, have at least half of their tip in view?",
-    "State how many kinds of instrument have their tip in view, leaving out a specimen bag.",
-    "In this laparoscopic view, how many kinds of instrument have their tip showing, a specimen bag aside?",
-    "How many kinds of instrument have their tip in view? Each kind counts once, a specimen bag does not count.",
-    "Counting each kind once and no specimen bag, how many kinds of instrument have their tip in view?",
+    "State how many kinds of instrument have at least half of their tip in view, leaving out a specimen bag.",
+    "In this view, how many kinds of instrument have at least half of their tip showing, a specimen bag aside?",
+    "How many kinds of instrument have at least half of their tip in view? A specimen bag does not count.",
+    "Counting each kind once and no specimen bag, how many kinds of instrument have at least half of their tip in view?",
 )
 
 
@@ -77,7 +77,7 @@ class ToolCount:
 
 
 def _count(scene: Scene) -> int | None:
-    kinds = kinds_in_view(scene)
+    kinds = kinds_agreed(scene)
     return None if kinds is None else len([id for id in kinds if id != NOT_COUNTED])
 
 

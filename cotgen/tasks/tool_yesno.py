@@ -23,7 +23,7 @@ from cotgen.records import Scene
 from cotgen.tasks.answers import parse_yes_no
 from cotgen.tasks.balance import in_hash_order
 from cotgen.tasks.base import Question, offered
-from cotgen.tasks.tool_presence import kinds_in_view
+from cotgen.tasks.tool_presence import kinds_in_view, named_by_acts
 
 PREFIX = "tool.yesno."
 NOT_ASKED = "instrument.grasper"
@@ -75,7 +75,7 @@ class ToolYesNo:
                 absent = [
                     (key, position)
                     for key, position, kinds in frames
-                    if item.id not in kinds and item.id not in _named_by_acts(scenes[position])
+                    if item.id not in kinds and item.id not in named_by_acts(scenes[position])
                 ]
                 couples = zip(in_hash_order(seed, there, id), in_hash_order(seed, absent, id), strict=False)
                 for yes, no in couples:
@@ -106,12 +106,6 @@ class ToolYesNo:
     def score(self, reply: str, question: Question) -> float:
         """1.0 if right, else 0.0."""
         return float(self.parse(reply, question) == question.truth)
-
-
-def _named_by_acts(scene: Scene) -> set[str]:
-    """The instruments that act, and the bag where something is done to it."""
-    named = {term for fact in scene.of_kind("triplet") for term in fact.terms}
-    return named | ({"instrument.specimen_bag"} if "anatomy.specimen_bag" in named else set())
 
 
 def _fill(wording: str, item: Term) -> str:

@@ -28,7 +28,7 @@ def test_an_empty_file_is_no_error(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_the_near_ones(tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match=r"'surgery' is not known; did you mean surgeries") as caught:
         load_config(write(tmp_path, "source: cholec80\nsurgery: 1\nqwxyz: 2\n"), {})
-    assert "'qwxyz' is not known; known are context, exclude" in str(caught.value)
+    assert "'qwxyz' is not known; known are balance, context" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,67 @@ def test_nothing_left_is_a_sentence() -> None:
 
 def test_an_excluded_surgery_is_neither_built_nor_counted(tmp_path: Path) -> None:
     file = tmp_path / "withdrawn.txt"
-    file.write_text("# consent withdrawn\ncholec80/01   # by letter\n\ncholec80-73-000125\ncholec80/80\nm2cai16/3\n")
+    file.write_text(
+        "# consent withdrawn\ncholec80/01   # by letter\n\ncholec80-73-000125\ncholec80/80\nendoscapes/5\n"
+    )
     found = plan(scan(1, 2, 73), Exclusion.read(file))
     assert "cholec80/1" not in [item.surgery for item in found.selected]
     assert "cholec80/1" not in [members[0].surgery for members in found.train]
     assert [item.reason for item in found.left_out] == ["excluded by --exclude"]
     assert found.exclusion.indices("cholec80/73") == {125}
     # An entry that matches nothing may be a slip of the pen, and then a patient is still in.
-    assert [text.split(" matches")[0] for text in found.warnings] == ["--exclude: cholec80/80", "--exclude: m2cai16/3"]
+    assert [text.split(" matches")[0] for text in found.warnings] == [
+        "--exclude: cholec80/80",
+        "--exclude: endoscapes/5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "withdrawn"),
+    [
+        ("cholec80/66", {"cholec80/66"}),
+        ("cholect50/066", {"cholec80/66"}),
+        ("endoscapes/121", {"cholec80/66"}),
+        ("cholectrack20/96", {"cholec80/96"}),
+        ("psi_ava/4", {"grasp/4"}),
+        ("sar_rarp50/7_1", {"sar_rarp50/7"}),
+        ("m2cai16_tool/11", {f"cholec80/{n}" for n in (61, 62, 64, 65, 66)}),
+        ("m2cai16_tool_locations/11", {f"cholec80/{n}" for n in (61, 62, 64, 65, 66)}),
+    ],
+)
+def test_consent_is_withdrawn_under_each_name_of_an_operation(tmp_path: Path, entry: str, withdrawn: set[str]) -> None:
+    file = tmp_path / "withdrawn.txt"
+    file.write_text(f"{entry}\n")
+    found = Exclusion.read(file)
+    assert found.surgeries == withdrawn
+    assert all(found.holds(surgery) for surgery in withdrawn)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("cholce80/73", "no surgery numbers are known for the source 'cholce80'"),
+        ("cholec80/173", "no data set has a surgery 'cholec80/173'; cholec80 has 1 to 111"),
+        ("multibypass140/bbp99", "multibypass140 has bbp01 to sbp70"),
+        ("cholec80-173-000000", "no data set has a surgery 'cholec80/173'"),
+        ("m2cai16_workflow/3", "nobody published which operation 'm2cai16_workflow/3' is"),
+        ("endoscapes/x", "names no surgery"),
+    ],
+)
+def test_an_entry_that_no_data_set_has_stops_the_build(tmp_path: Path, entry: str, message: str) -> None:
+    file = tmp_path / "withdrawn.txt"
+    file.write_text(f"# consent\n{entry}\n")
+    with pytest.raises(CotgenError, match=message) as caught:
+        Exclusion.read(file)
+    assert "withdrawn.txt:2: " in str(caught.value)
+
+
+def test_an_entry_of_ones_own_table_that_is_not_there_stops_the_build(tmp_path: Path) -> None:
+    own = Scan("table", Path("/own"), (SurgeryFiles("table/op_7", (("mapping", "m"),), "7.mp4"),), procedure="x")
+    file = tmp_path / "withdrawn.txt"
+    file.write_text("table/op7\n")
+    with pytest.raises(CotgenError, match="table/op7 names no surgery in /own; there are table/op_7"):
+        plan(own, Exclusion.read(file))
 
 
 def test_a_line_that_is_neither_surgery_nor_key_stops_the_build(tmp_path: Path) -> None:

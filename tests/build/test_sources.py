@@ -1,5 +1,7 @@
 """Several sources in one build: joined on one clock, or side by side, with the pictures of one of them."""
 
+import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import cotgen
 from cotgen.build.config import load_config
 from cotgen.build.files import SealedWriter
 from cotgen.build.output import Samples
-from cotgen.build.report import Outcome, Reporter
+from cotgen.build.report import Outcome, Reporter, show_estimate, show_outcome
 from cotgen.build.run import estimate
 from cotgen.errors import CotgenError
 from cotgen.records import Sample
@@ -53,9 +56,10 @@ def write_table(root: Path) -> Path:
     """One's own cholecystectomy, looked at twice a second, with a picture for each instant."""
     base = root / "table"
     (base / "frames" / "op_a").mkdir(parents=True)
-    rows = ["case,frame,phase,grasper,split"]
+    kinds = ("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator", "specimen_bag")
+    rows = [f"case,frame,phase,{','.join(kinds)},split"]
     for index in range(8):
-        rows.append(f"op_a,{index},{'clip' if index > 3 else 'prep'},{int(index % 3 > 0)},train")
+        rows.append(f"op_a,{index},{'clip' if index > 3 else 'prep'},{int(index % 3 > 0)},0,0,0,0,0,0,train")
         Image.fromarray(np.full((48, 64, 3), 90 + index, np.uint8)).save(base / f"frames/op_a/{index}.png")
     (base / "labels.csv").write_text("\n".join([*rows, ""]))
     (base / "mapping.yaml").write_text(
@@ -63,7 +67,7 @@ def write_table(root: Path) -> Path:
         "time: {column: frame, unit: frame}\nsplit: {column: split}\n"
         'pictures: {images: "frames/{surgery}/{index}.png"}\n'
         "columns:\n  phase: {kind: phase, words: {prep: phase.preparation, clip: phase.clipping_and_cutting}}\n"
-        "  grasper: {kind: instrument, present: instrument.grasper}\n"
+        + "".join(f"  {kind}: {{kind: instrument, present: instrument.{kind}}}\n" for kind in kinds)
     )
     return root
 
@@ -205,17 +209,86 @@ def test_data_sets_of_their_own_stand_side_by_side_in_one_folder(demo: Path, run
     assert verify(tmp_path / "out").problems == []
     own = [sample.frame for sample in records(tmp_path / "out") if sample.surgery == "table/op_a"]
     assert {frame.index for frame in own} <= {0, 2, 4, 6}
+    tasks = {
+        pair.task for sample in records(tmp_path / "out") if sample.surgery == "table/op_a" for pair in sample.pairs
+    }
+    assert {"phase", "tool_presence"} <= tasks
     assert {(frame.fps, frame.index / 2 == frame.time_s) for frame in own} == {("2/1", True)}
-    assert "table: at --fps 1, one of 2 frames is taken; --fps 2 takes all of them" in outcome.warnings
+    assert "table: at --fps 1, one of 2 frames is taken; --fps table=2 takes all of them" in outcome.warnings
     # A rate that not every clock has is refused, with the name of the one that has not.
     with pytest.raises(CotgenError, match="--fps 2: the clock of cholec80 has 25 frames a second"):
         run(root, tmp_path / "x", source="all", fps="2", frames="none")
+    own_rates = run(root, tmp_path / "own", source="all", fps=["table=2", "cholec80=1/2"], frames="none")
+    assert own_rates.manifest is not None and own_rates.manifest.config["fps"] == "1,cholec80=1/2,table=2"
+    frames = [sample.frame for sample in records(tmp_path / "own")]
+    assert {frame.index % 50 for frame in frames if frame.fps == "25/1"} == {0}
+    assert {frame.index % 2 for frame in frames if frame.fps == "2/1"} == {0, 1}
+    with pytest.raises(CotgenError, match="--fps: 'tabel' is not known; did you mean table"):
+        run(root, tmp_path / "x", source="all", fps="tabel=2", frames="none")
     five = run(root, tmp_path / "five", source="all", fps="5", frames="none")
     assert "table: its labels have 2 frames a second, fewer than --fps 5: each is taken" in five.warnings
     own = [sample.frame for sample in records(tmp_path / "five") if sample.surgery == "table/op_a"]
     assert {frame.index % 2 for frame in own} == {0, 1}
     readme = (tmp_path / "out" / "README.md").read_text()
     assert "For the whole the strictest of these terms hold: frames must not be shared, and text must not" in readme
+
+
+def test_a_table_that_does_not_say_what_is_not_there_is_asked_for_no_set(run: Run, tmp_path: Path) -> None:
+    root = write_table(tmp_path / "data")
+    mapping = root / "table" / "mapping.yaml"
+    mapping.write_text(mapping.read_text().replace("  hook: {kind: instrument, present: instrument.hook}\n", ""))
+    with pytest.raises(CotgenError, match=r"gave a question.*no column says whether there is hook"):
+        run(root, tmp_path / "out", source="table", frames="none", fps="2")
+
+
+def test_a_rate_that_clocks_do_not_have_names_each_source_and_says_what_fits(
+    download: Path, run: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(CotgenError) as caught:
+        run(download, tmp_path / "x", source=BOTH, fps="2", frames="none")
+    text = str(caught.value)
+    assert "the clock of cholec80 and cholect50 has 25 frames a second" in text
+    assert text.endswith("--fps 2 --fps cholec80=1 --fps cholect50=1.")
+    with pytest.raises(CotgenError, match=r"joined frame by frame.*--fps cholec80=1/5 --fps cholect50=1/5"):
+        run(download, tmp_path / "x", source=BOTH, fps="2,cholec80=1/5", frames="none")
+
+
+def test_what_a_folder_shows_is_told_by_a_build_a_dry_run_and_where_nothing_is_to_be_done(
+    demo: Path, run: Run, tmp_path: Path
+) -> None:
+    root = write_cholect50(tmp_path / "data", pictures=False)
+    shutil.copytree(demo, root, dirs_exist_ok=True)
+    told = ("cholect50/triplet/VID01.txt", "no pictures beside it: of use where another source has them", 1)
+    first = run(root, tmp_path / "out", source=BOTH, frames="none")
+    again = run(root, tmp_path / "out", source=BOTH, frames="none")
+    given = {"source": BOTH, "root": [str(root)], "out": tmp_path / "out", "frames": "none"}
+    dry = estimate(load_config(None, given), Reporter(None), env={})
+    shown = []
+    for notes, show, what in (
+        (first.notes, show_outcome, first),
+        (again.notes, show_outcome, again),
+        (dry.notes, show_estimate, dry),
+    ):
+        assert (told[0].partition("/")[2], *told[1:]) in notes
+        console = Console(file=io.StringIO(), width=200)
+        show(console, what)  # type: ignore[operator]
+        shown.append(console.file.getvalue())  # type: ignore[attr-defined]
+    assert again.unchanged
+    assert all("no pictures beside it" in text for text in shown)
+
+
+def test_a_name_that_is_not_utf_8_leaves_out_its_surgery_alone(demo: Path, run: Run, tmp_path: Path) -> None:
+    root = write_cholect50(tmp_path / "data")
+    shutil.copytree(demo, root, dirs_exist_ok=True)
+    inner = root / "cholect50" / "data" / "VID01"
+    strange = os.fsdecode(b"copy\xff")
+    (root / "cholect50" / strange).mkdir()
+    (root / "cholect50" / strange / "data").mkdir()
+    inner.rename(root / "cholect50" / strange / "data" / "VID01")
+    outcome = run(root, tmp_path / "out", source="cholect50")
+    assert outcome.manifest is not None and outcome.manifest.splits == {"test": ["cholec80/73"]}
+    lost = [item for item in outcome.manifest.left_out if item.what == "surgery"]
+    assert [(item.examples, "is not UTF-8; rename" in item.reason) for item in lost] == [(["cholec80/1"], True)]
 
 
 def test_a_dry_run_counts_by_source(download: Path, joined: Path, tmp_path: Path) -> None:
@@ -229,6 +302,9 @@ def test_a_dry_run_counts_by_source(download: Path, joined: Path, tmp_path: Path
         for task, count in tasks.items():
             by_task[task] = by_task.get(task, 0) + count
     assert by_task == found.pairs
+    assert set(found.distinct) == set(found.pairs)
+    assert all(0 < found.distinct[task] <= count for task, count in found.pairs.items())
+    assert found.distinct["phase"] < found.pairs["phase"] / 2, "two questions a second, and a phase lasts"
     assert found.surgeries == cotgen.open(joined).manifest.splits
 
 

@@ -541,6 +541,13 @@ def number_before_level_3(pair: Pair, scene: Scene, n: int) -> Mutant | None:
 
 
 @label_kind
+def rank_of_the_two_the_other_way(pair: Pair, scene: Scene, n: int) -> Mutant | None:
+    other = {"higher": "lower", "lower": "higher", "left": "right", "right": "left"}
+    pattern = r"(?<=is the )(?:higher|lower)(?= of the two)|(?<=further to the )(?:left|right)"
+    return replaced(pair, scene, pattern, lambda match: other[match[0]], level=2)
+
+
+@label_kind
 def direction_before_level_3(pair: Pair, scene: Scene, n: int) -> Mutant | None:
     if pair.task != "position":
         return None

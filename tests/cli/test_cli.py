@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, and their exit codes."""
 
+import io
 import json
 import os
 import shutil
@@ -8,10 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
+from rich.console import Console
 
 import cotgen
+from cotgen.build.report import Outcome, show_outcome
 from cotgen.cli import main
+from cotgen.shards.readme import readme
 from cotgen.sources.demo import make_demo
 from tests.shards.samples import make, write_folder
 from tests.shards.test_near import twin_splits
@@ -56,7 +61,7 @@ def built(demo: Path) -> Path:
 def test_help_and_version(cli: Cli) -> None:
     code, out, _ = cli("--help")
     assert code == 0
-    for command in ("build", "demo", "verify", "sources", "show", "priors", "merge", "diff"):
+    for command in ("build", "demo", "verify", "blind", "sources", "show", "priors", "merge", "diff"):
         assert f"\n  {command} " in out
     assert cli("--version")[:2] == (0, f"cotgen {cotgen.__version__}\n")
 
@@ -363,3 +368,40 @@ def test_a_terminal_gets_bars(demo: Path, tmp_path: Path) -> None:
     assert "frames" in shown
     assert "/s" in shown
     assert "━" in shown
+
+
+def test_a_build_says_what_its_words_alone_tell(cli: Cli, built: Path) -> None:
+    manifest = cotgen.open(built).manifest
+    code, out, _ = cli("blind", built, "--json")
+    assert code == 0 and orjson.loads(out) == manifest.counts["blind"]
+    assert manifest.counts["blind"]["phase.choice"]["train"] > 0
+    assert {row["verdict"] for row in manifest.counts["blind"].values()} == {"few"}, "ten seconds are too few to say"
+    code, out, _ = cli("blind", built)
+    assert code == 0 and "phase.choice" in out and "too few to say" in out
+    assert "| phase.open |" in (built / "README.md").read_text()
+    assert "Warning" not in built.with_name("table.txt").read_text()
+
+
+def test_a_leak_is_said_in_the_summary_and_in_the_readme(built: Path) -> None:
+    manifest = cotgen.open(built).manifest
+    row = {**manifest.counts["blind"]["phase.open"], "constant": 0.4, "blind": 0.45, "gain": 0.05, "verdict": "leaks"}
+    told = manifest.model_copy(update={"counts": {**manifest.counts, "blind": {"phase.open": row}}})
+    text = io.StringIO()
+    outcome = Outcome(built, told)
+    show_outcome(Console(file=text, width=160), outcome)
+    assert "Warning: phase.open: wording, named terms and options alone score 5.0 points more" in text.getvalue()
+    assert outcome.exit_code == 0
+    line = next(line for line in readme(told).splitlines() if line.startswith("| phase.open |"))
+    assert "| 40.0 | 45.0 | +5.0 ± 0.0 | more than 2 points |" in line
+
+
+def test_of_a_damaged_folder_no_blind_score_is_given(cli: Cli, built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (shard,) = out.glob("data/train-*.tar")
+    shard.write_bytes(shard.read_bytes().replace(b'"task":"tool_presence"', b'"task":"tool_presents"'))
+    code, _, said = cli("blind", out)
+    assert code != 0 and "no task 'tool_presents' is known" in said and "cotgen verify" in said
+    (out / "index.parquet").unlink()
+    code, _, said = cli("blind", out)
+    assert code != 0 and "index.parquet" in said and "Traceback" not in said

@@ -39,7 +39,7 @@ def test_embed_stores_the_wanted_frames(film: Any, tmp_path: Path) -> None:
             assert (row.file, row.native_index) == ("plain.mp4", index)
             assert (row.width, row.height, row.crop) == (160, 96, (0, 0, 160, 96))
             assert row.sha256 == hashlib.sha256(image).hexdigest()
-            assert [m.name for m in row.measured] == ["brightness", "contrast", "black", "sharpness"]
+            assert [m.name for m in row.measured] == ["brightness", "contrast", "black", "sharpness", "lit"]
 
 
 def test_the_hash_of_pixels_is_that_of_the_decoded_frame(film: Any, tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ def test_a_folder_without_priors_goes_with_none_that_has_them(a: Path, b: Path, 
     priors = Priors(source="cholec80", split_table="clean/1", surgeries=["cholec80/01"], tables={})
     counted = sealed_again(a, tmp_path / "a", priors)
     for pair in ((counted, b), (b, counted)):
-        with pytest.raises(CotgenError, match=r"b has none, .*; build .*b again with --priors .*a/priors\.json"):
+        with pytest.raises(
+            CotgenError, match=r"b has none, .*; build .*b again with --replace --priors .*a/priors\.json"
+        ):
             merge(*pair, tmp_path / "c")
     assert not (tmp_path / "c").exists()
 

@@ -657,4 +657,4 @@ def test_the_bytes_of_facts_change_only_with_the_version(download: Download) -> 
     download.surgery(1)
     read = facts(download)
     digest = hashlib.sha256(canonical_json([read.facts.to_dicts(), read.labelled.to_dicts()])).hexdigest()
-    assert (FACTS_VERSION, digest[:16]) == (2, "e15b188be32ef27f")
+    assert (FACTS_VERSION, digest[:16]) == (4, "e15b188be32ef27f")

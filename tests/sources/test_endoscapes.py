@@ -72,11 +72,11 @@ def test_votes_count_only_where_they_were_cast(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("votes", "share"),
     [
-        ((1, 1, 1), 1.0), ((1, 1, 2 / 3), 2 / 3), ((1, 1, 1 / 3), 1 / 3), ((1, 1, 0), 0.0), ((2 / 3, 2 / 3, 1 / 3), 1 / 3),
-        ((1, 2 / 3, 2 / 3), None), ((2 / 3, 2 / 3, 2 / 3), None), ((1 / 3, 1 / 3, 1 / 3), 1 / 3), ((0, 1, 1), 0.0),
+        ((1, 1, 1), 1.0), ((1, 1, 2 / 3), 2 / 3), ((1, 1, 1 / 3), 1 / 3), ((1, 1, 0), 0.0), ((2 / 3, 2 / 3, 1 / 3), None),
+        ((1, 2 / 3, 2 / 3), None), ((2 / 3, 2 / 3, 2 / 3), None), ((1 / 3, 1 / 3, 1 / 3), None), ((0, 1, 1), 0.0),
     ],
 )  # fmt: skip
-def test_the_whole_is_determined_only_where_no_two_readings_differ_in_their_majority(
+def test_a_share_of_the_whole_is_stored_only_where_no_two_readings_differ_in_it(
     votes: tuple[float, ...], share: float | None
 ) -> None:
     assert overall(votes) == (None if share is None else pytest.approx(share))
@@ -239,6 +239,23 @@ def masked(root: Path, mask: "np.ndarray[tuple[int, int], np.dtype[np.uint8]]") 
     (root / "train" / "5_750.jpg").write_bytes(b"")
     (root / "semseg").mkdir()
     Image.fromarray(mask).save(root / "semseg" / "5_750.png")
+
+
+def test_a_mask_of_another_size_than_the_boxes_or_of_another_shape_than_the_picture_is_refused(
+    tmp_path: Path,
+) -> None:
+    box = {"image_id": 1, "category_id": 8, "bbox": [10, 5, 50, 20]}
+    write(tmp_path, [{"file_name": "5_750.jpg"}], [box])
+    Image.new("RGB", (100, 50)).save(tmp_path / "train" / "5_750.jpg")
+    (tmp_path / "semseg").mkdir()
+    for size, message in (((512, 512), "the boxes of its picture are of 100 x 50"), ((200, 100), "are of 100 x 50")):
+        Image.new("L", size, 5).save(tmp_path / "semseg" / "5_750.png")
+        with pytest.raises(SourceError, match=message):
+            read(tmp_path)
+    (tmp_path / "train" / "annotation_coco.json").unlink()
+    Image.new("L", (512, 512), 5).save(tmp_path / "semseg" / "5_750.png")
+    with pytest.raises(SourceError, match="another shape"):
+        read(tmp_path)
 
 
 def test_stray_pixels_and_small_pieces_do_not_widen_the_box_of_a_structure(tmp_path: Path) -> None:

@@ -69,6 +69,60 @@ def test_type_masks_give_kinds_and_no_instances_and_sequence_9_gives_none(tmp_pa
     assert ONE.frames(scan.root, scan.surgeries[1]).crop == ()
 
 
+def two_instruments(root: Path, shown: tuple[int, int], mask: tuple[int, int]) -> None:
+    """A sequence with two pictures, the second of which lacks the mask of one instrument."""
+    where = root / "instrument_dataset_2"
+    outline = np.zeros((mask[1], mask[0]), np.uint8)
+    outline[mask[1] // 2 :, mask[0] // 2 :] = 20
+    for frame in ("frame000.png", "frame001.png"):
+        picture(where / "left_frames" / frame, np.zeros((shown[1], shown[0], 3), np.uint8))
+        picture(where / "ground_truth" / "Left_Prograsp_Forceps_labels" / frame, outline)
+    picture(where / "ground_truth" / "Right_Prograsp_Forceps_labels" / "frame000.png", outline)
+
+
+def test_a_picture_that_lacks_the_mask_of_one_instrument_is_not_labelled(tmp_path: Path) -> None:
+    two_instruments(tmp_path, (640, 512), (1280, 1024))
+    scan = ONE.scan(tmp_path)
+    assert scan is not None
+    found = ONE.facts(scan.root, scan.surgeries[0])
+    assert found.labelled["index"].unique().to_list() == [0]
+    assert found.facts.filter(pl.col("kind") == "instrument")["box"].to_list() == [[0.5, 0.5, 1.0, 1.0]] * 2
+    assert [(odd.text.partition(",")[0], odd.count) for odd in found.oddities] == [
+        ("frames without a mask of each instrument of the sequence", 1)
+    ]
+
+
+@pytest.mark.parametrize(("shown", "mask"), [((960, 540), (1920, 1080)), ((1280, 1024), (512, 512))])
+def test_masks_of_another_shape_than_what_is_kept_are_refused(
+    tmp_path: Path, shown: tuple[int, int], mask: tuple[int, int]
+) -> None:
+    two_instruments(tmp_path, shown, mask)
+    scan = ONE.scan(tmp_path)
+    assert scan is not None
+    with pytest.raises(SourceError, match="another shape"):
+        ONE.facts(scan.root, scan.surgeries[0])
+
+
+def test_an_unreadable_first_picture_does_not_decide_the_crop(tmp_path: Path) -> None:
+    two_instruments(tmp_path, (1920, 1080), (1920, 1080))
+    (tmp_path / "instrument_dataset_2" / "left_frames" / "frame000.png").write_bytes(b"no picture")
+    scan = ONE.scan(tmp_path)
+    assert scan is not None
+    assert ONE.frames(scan.root, scan.surgeries[0]).crop == CROP
+    assert not ONE.facts(scan.root, scan.surgeries[0]).facts.is_empty()
+
+
+def test_links_to_a_folder_that_is_there_already_do_not_double_its_sequences(tmp_path: Path) -> None:
+    two_instruments(tmp_path / "train", (1280, 1024), (1280, 1024))
+    interactions(tmp_path / "release_1")
+    for name in ("again", "latest"):
+        (tmp_path / name).symlink_to(tmp_path)
+    (tmp_path / "train" / "copy").symlink_to(tmp_path / "train")
+    for reader in (ONE, TWO):
+        scan = reader.scan(tmp_path)
+        assert scan is not None and len(scan.surgeries) == 1 and not scan.incomplete
+
+
 def test_masks_with_other_values_and_folders_without_a_kind_are_refused(tmp_path: Path) -> None:
     where = tmp_path / "instrument_dataset_1"
     picture(where / "left_frames" / "frame000.png", np.zeros((1024, 1280, 3), np.uint8))
@@ -94,10 +148,12 @@ XML = """<annotation>
 </annotation>"""
 
 
-def interactions(root: Path, text: str = XML, sequence: str = "seq_1") -> None:
-    picture(root / sequence / "left_frames" / "frame000.png", np.zeros((1024, 1280, 3), np.uint8))
+def interactions(
+    root: Path, text: str = XML, sequence: str = "seq_1", size: tuple[int, int] = (1280, 1024), frame: int = 0
+) -> None:
+    picture(root / sequence / "left_frames" / f"frame{frame:03d}.png", np.zeros((size[1], size[0], 3), np.uint8))
     (root / sequence / "xml").mkdir(parents=True)
-    (root / sequence / "xml" / "frame000.xml").write_text(text)
+    (root / sequence / "xml" / f"frame{frame:03d}.xml").write_text(text)
 
 
 def test_an_interaction_is_an_act_at_the_kidney_and_idle_is_none(tmp_path: Path) -> None:
@@ -120,6 +176,33 @@ def test_the_test_sequences_are_other_operations_than_those_of_the_same_number(t
     scan = TWO.scan(tmp_path)
     assert scan is not None
     assert [files.surgery for files in scan.surgeries] == ["endovis18/1", "endovis18/test1"]
+
+
+@pytest.mark.parametrize("size", [(1280, 1024), (640, 512)])
+def test_boxes_of_interactions_are_of_the_release_beside_smaller_copies_too(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    interactions(tmp_path, size=size)
+    scan = TWO.scan(tmp_path)
+    assert scan is not None
+    box = TWO.facts(scan.root, scan.surgeries[0]).facts.filter(pl.col("kind") == "anatomy")["box"].to_list()[0]
+    assert box == [11 / 1280, 333 / 1024, 658 / 1280, 945 / 1024]
+
+
+def test_pictures_of_another_shape_than_their_interactions_are_refused(tmp_path: Path) -> None:
+    interactions(tmp_path, size=(512, 512))
+    scan = TWO.scan(tmp_path)
+    assert scan is not None
+    with pytest.raises(SourceError, match="another shape"):
+        TWO.facts(scan.root, scan.surgeries[0])
+
+
+def test_test_sequences_are_known_by_their_pictures_and_train_ones_in_any_folder(tmp_path: Path) -> None:
+    interactions(tmp_path, sequence="seq_3", frame=149)
+    interactions(tmp_path / "latest", sequence="seq_4", frame=148)
+    scan = TWO.scan(tmp_path)
+    assert scan is not None
+    assert [files.surgery for files in scan.surgeries] == ["endovis18/4", "endovis18/test3"]
 
 
 @pytest.mark.parametrize(

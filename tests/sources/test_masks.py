@@ -1,5 +1,6 @@
 """What masks give: boxes, areas, pieces and gaps, against slow definitions."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from cotgen.draws import draw
 from cotgen.errors import SourceError
-from cotgen.sources.masks import area_of, box_of, box_of_main, gap_of, pieces_of, read_labels
+from cotgen.sources.masks import area_of, box_of, box_of_main, check_shape, gap_of, pieces_of, read_labels
 
 
 def noise(
@@ -117,3 +118,42 @@ def test_alpha_says_nothing_and_palettes_are_numbers(tmp_path: Path) -> None:
     palette.save(tmp_path / "palette.png")
     for name in ("alpha.png", "palette.png"):
         assert (read_labels(tmp_path, name) == values).all()
+
+
+def test_grey_values_that_were_numbered_anew_keep_their_meaning(tmp_path: Path) -> None:
+    values = np.full((6, 8), 6, np.uint8)
+    values[:2, :3], values[5, 5] = 3, 255
+    grey = Image.fromarray(np.stack([values] * 3, axis=2), "RGB").quantize(8)
+    assert not (np.asarray(grey) == values).all(), "the palette numbers them by their frequency"
+    grey.save(tmp_path / "grey.png")
+    assert (read_labels(tmp_path, "grey.png") == values).all()
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F"])
+def test_masks_of_more_than_a_byte_are_whole_numbers_under_256(tmp_path: Path, mode: str) -> None:
+    name = "mask.tif" if mode == "F" else "mask.png"
+    values = np.array([[0, 3], [2, 1]], np.float32 if mode == "F" else np.uint16)
+    Image.fromarray(values).save(tmp_path / name)
+    if mode == "F":
+        with pytest.raises(SourceError, match="holds fractions"):
+            read_labels(tmp_path, name)
+        return
+    assert read_labels(tmp_path, name).tolist() == [[0, 3], [2, 1]]
+    Image.fromarray(values + 256).save(tmp_path / name)
+    with pytest.raises(SourceError, match="values over 255"):
+        read_labels(tmp_path, name)
+
+
+@pytest.mark.parametrize(("size", "fits"), [((854, 480), True), ((427, 240), True), ((512, 512), False)])
+def test_labels_of_another_shape_than_their_picture_are_refused(
+    tmp_path: Path, size: tuple[int, int], fits: bool
+) -> None:
+    Image.new("RGB", (854, 480)).save(tmp_path / "picture.png")
+    if fits:
+        check_shape(tmp_path, "mask.png", size, "picture.png")
+    else:
+        with pytest.raises(SourceError, match="another shape"):
+            check_shape(tmp_path, "mask.png", size, "picture.png")
+    check_shape(tmp_path, "mask.png", size, "gone.png")  # it is told of where the pictures are read
+    os.mkfifo(tmp_path / "pipe.png")
+    check_shape(tmp_path, "mask.png", size, "pipe.png")

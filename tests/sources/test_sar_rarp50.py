@@ -93,6 +93,13 @@ def test_a_mask_of_other_classes_is_refused_and_zips_are_named(tmp_path: Path) -
     assert "it holds train1/video_01.zip; unpack each zip" in READER.missing(zipped.parent)
 
 
+def test_a_mask_of_another_shape_than_its_picture_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    Image.new("RGB", (1920, 1080)).save(tmp_path / "train1/video_07_1/rgb/000000060.png")
+    with pytest.raises(SourceError, match="another shape"):
+        read(tmp_path)
+
+
 def test_what_is_missing_or_there_twice_is_named(tmp_path: Path) -> None:
     write(tmp_path, folder="train1/video_01")
     write(tmp_path, folder="train2/video_02")

@@ -7,6 +7,8 @@ import pytest
 
 from cotgen.errors import CotgenError, SourceError
 from cotgen.sources.table import TableSource, first_mapping, nearest
+from cotgen.surgeries.join import PRECEDENCE, scenes
+from cotgen.tasks.tool_presence import kinds_in_view
 
 READER = TableSource()
 MAPPING = """
@@ -49,7 +51,47 @@ def test_columns_and_words_become_facts(tmp_path: Path) -> None:
         (0, ["phase.calot_triangle_dissection"]), (0, ["instrument.grasper"]),
     ]  # fmt: skip
     assert set(found.labelled.rows()) == {(0, "table.phase"), (0, "table.instrument"), (25, "table.instrument")}
-    assert found.oddities[0].count == 1, "an instant between two frames is counted"
+    assert [(odd.text.partition(":")[0], odd.count) for odd in found.oddities] == [
+        ("no column says whether there is bipolar, hook, scissors, clipper, irrigator, specimen bag", 1),
+        ("rows between the instants that are asked about, left out", 1),
+    ]
+
+
+EVERY = ("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator", "specimen_bag")
+
+
+@pytest.mark.parametrize(("row", "whole"), [("1,0,0,0,0,0,0", True), ("1,0,,0,0,0,0", False), ("1,0,0,0,0,0,", False)])
+def test_all_instruments_are_known_only_where_no_cell_of_theirs_is_blank(
+    tmp_path: Path, row: str, whole: bool
+) -> None:
+    columns = "".join(f"  {name}: {{kind: instrument, present: instrument.{name}}}\n" for name in EVERY)
+    mapping = MAPPING.partition("  Phase:")[0] + columns
+    write(tmp_path, mapping, f"case,second,{','.join(EVERY)}\nOP 7,0,{row}\n")
+    found = READER.facts(tmp_path, READER.scan(tmp_path).surgeries[0])  # type: ignore[union-attr]
+    assert found.facts["terms"].to_list() == [["instrument.grasper"]]
+    scene = scenes([found], {}, {0: (854, 480)}, "cholecystectomy", PRECEDENCE)[0]
+    assert scene.knows_all_instruments is whole
+    assert kinds_in_view(scene) == (("instrument.grasper",) if whole else None)
+
+
+def test_two_phases_at_once_label_none(tmp_path: Path) -> None:
+    second = "  Second: {kind: phase, words: {Calot: phase.calot_triangle_dissection, Prep: phase.preparation}}\n"
+    labels = "case,second,Phase,Grasper,Second\nOP 7,0,Calot,1,Calot\nOP 7,1,Calot,1,Prep\n"
+    write(tmp_path, MAPPING.replace("split: {column: set}\n", second), labels)
+    found = READER.facts(tmp_path, READER.scan(tmp_path).surgeries[0])  # type: ignore[union-attr]
+    assert found.labelled.filter(pl.col("name") == "table.phase")["index"].to_list() == [0]
+    assert any("two words of the kind phase" in odd.text for odd in found.oddities)
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new"), [("labels", "7,1,", "7,1e99999999,"), ("clock", "25/1", "1e99999999")]
+)
+def test_a_number_of_a_hundred_million_digits_is_refused_at_once(
+    tmp_path: Path, what: str, old: str, new: str
+) -> None:
+    write(tmp_path, MAPPING.replace(old, new) if what == "clock" else MAPPING, LABELS.replace(old, new))
+    with pytest.raises(SourceError, match=r"is no (rate|instant)"):
+        READER.facts(tmp_path, READER.scan(tmp_path).surgeries[0])  # type: ignore[union-attr]
 
 
 def test_an_unknown_word_is_listed_with_the_nearest_terms(tmp_path: Path) -> None:

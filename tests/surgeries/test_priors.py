@@ -59,7 +59,7 @@ def test_support(make_facts: MakeFacts, with_clip: int, others: int, surgeries: 
     ("share", "surgeries", "expected"),
     [
         (95, 5, "almost always"), (95, 4, "typically"), (94, 5, "typically"), (75, 5, "typically"), (74, 5, "often"),
-        (40, 5, "often"), (39, 5, "sometimes"), (10, 5, "sometimes"), (9, 5, "rarely"), (0, 5, "rarely"),
+        (50, 5, "often"), (49, 5, "sometimes"), (10, 5, "sometimes"), (9, 5, "rarely"), (0, 5, "rarely"),
     ],
 )  # fmt: skip
 def test_words(make_facts: MakeFacts, share: int, surgeries: int, expected: str) -> None:

@@ -1,5 +1,7 @@
 """The critical view of safety by votes, and the structures that are seen."""
 
+from dataclasses import replace
+
 import pytest
 
 from cotgen.records import Fact, Measured, Scene
@@ -43,6 +45,18 @@ def test_the_whole_is_asked_only_where_the_raters_determine_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("votes", "end"),
+    [
+        ((2, 2, 1), "not achieved"), ((1, 1, 1), "not achieved"), ((3, 3, 0), "not achieved"), ((3, 3, 2), ": achieved"),
+        ((3, 2, 2), "cystic plate: yes"), ((2, 2, 2), "cystic plate: yes"),
+    ],
+)  # fmt: skip
+def test_a_majority_that_the_means_leave_no_doubt_of_needs_no_share(votes: tuple[int, int, int], end: str) -> None:
+    question = next(q for _, q in CVS.questions([scene(0, votes)], 0))
+    assert question.answer.endswith(end)
+
+
+@pytest.mark.parametrize(
     ("reply", "score"),
     [
         ("two structures: no\nhepatocystic triangle: yes\ncystic plate: no\ncritical view: not achieved", 0.75),
@@ -82,3 +96,18 @@ def test_structures_are_asked_where_the_outlines_are_complete() -> None:
     assert ANATOMY.score("cystic duct, gallbladder", question) == 1.0
     assert ANATOMY.score("gallbladder", question) == pytest.approx(2 / 3)
     assert list(ANATOMY.questions([outlined("gallbladder", ignored=0.2)], 0)) == []
+
+
+def test_the_halves_of_a_couple_get_a_chain_or_neither_does() -> None:
+    """Every fifth frame has outlines, more often where a criterion is met: still equal parts among those that have."""
+    scenes = []
+    for n in range(60):
+        found = scene(n, (3 if n % 3 else 0, 0, 0))
+        outlined = n % 5 == 0 or (n % 7 == 0 and n % 3 > 0)
+        scenes.append(replace(found, labelled=found.labelled | ({"endoscapes.anatomy"} if outlined else set())))
+    asked = [(n, q) for n, q in CVS.questions(scenes, 0) if q.subject]
+    for outlined in (True, False):
+        own = [(q.text, q.answer) for n, q in asked if bool(scenes[n].says("anatomy")) == outlined]
+        assert own
+        for text in {text for text, _ in own}:
+            assert own.count((text, "Yes")) == own.count((text, "No")) > 0

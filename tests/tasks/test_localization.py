@@ -5,7 +5,7 @@ import pytest
 from cotgen.records import Fact, Measured, Scene
 from cotgen.tasks.base import Question
 from cotgen.tasks.count import COUNT
-from cotgen.tasks.localization import LOCALIZATION, every_instrument, is_absent
+from cotgen.tasks.localization import EACH, EACH_IF, LOCALIZATION, ONE, every_instrument, is_absent
 from cotgen.tasks.position import POSITION
 
 DUCT, BLADDER, ARTERY = "anatomy.cystic_duct", "anatomy.gallbladder", "anatomy.cystic_artery"
@@ -35,7 +35,19 @@ def test_a_thing_is_answered_with_its_box_and_every_wording_says_if_it_can_be_se
     assert LOCALIZATION.score("<bbox:0>", duct) == LOCALIZATION.score("[191, 280, 403, 417]", duct) == 1.0
     assert 0.4 < LOCALIZATION.score("[191, 280, 403, 349]", duct) < 0.6
     assert LOCALIZATION.score("not visible", duct) == 0.0
-    assert all("can be seen" in w or "Should {the} be seen" in w for w in LOCALIZATION.wordings[:15])
+    assert all("can be seen" in w or "Should {the} be seen" in w for w in ONE + EACH_IF)
+    assert not any("seen" in w for w in EACH)
+
+
+def test_a_thing_of_which_another_has_no_box_is_not_asked_for() -> None:
+    """EndoVis 2018 may have two bipolar forceps, one with a box that is out of the picture."""
+    two = [
+        fact(f"endovis18.instrument.{n}", "instrument.bipolar", box=box) for n, box in enumerate(((9, 9, 60, 60), ()))
+    ]
+    assert [q.id for _, q in LOCALIZATION.questions([scene(0, two)], 0)] == []
+    other = fact("endovis18.instrument.2", "instrument.suction_instrument", box=(70, 70, 99, 99))
+    asked = [q.id for _, q in LOCALIZATION.questions([scene(0, [*two, other])], 0)]
+    assert asked == ["loc.instrument.suction_instrument"]
 
 
 def test_one_in_eight_questions_is_about_a_frame_without_the_thing() -> None:
@@ -45,6 +57,44 @@ def test_one_in_eight_questions_is_about_a_frame_without_the_thing() -> None:
     absent = next(q for _, q in LOCALIZATION.questions(scenes, 0) if q.answer == "not visible")
     assert LOCALIZATION.score("Not visible.", absent) == 1.0
     assert LOCALIZATION.score("[1, 2, 30, 40]", absent) == 0.0
+
+
+def driver(n: int, *boxes: tuple[int, ...]) -> Scene:
+    return scene(
+        n,
+        [fact(f"endovis17.instrument.{k}", "instrument.large_needle_driver", box=box) for k, box in enumerate(boxes)],
+        "endovis17.instrument",
+    )
+
+
+def test_one_in_eight_questions_about_instruments_is_about_one_that_is_not_there() -> None:
+    one, two = (100, 100, 200, 200), (300, 100, 400, 200)
+    always = [driver(n, one, two) if n % 2 else driver(n, one) for n in range(70)]
+    found = [q for _, q in LOCALIZATION.questions(always, 0) if q.id != "loc.all"]
+    gone = [q for q in found if q.answer == "not visible"]
+    assert (len(found), len(gone)) == (80, 10)
+    assert all(q.subject != ("instrument.large_needle_driver",) for q in gone), "it is always there"
+    sometimes = [driver(n, one) if n < 70 else driver(n) for n in range(140)]
+    gone = [q for _, q in LOCALIZATION.questions(sometimes, 0) if q.answer == "not visible"]
+    assert [q.subject for q in gone] == [("instrument.large_needle_driver",)] * 10
+
+
+def test_the_wording_asks_for_every_one_and_does_not_tell_how_many_there_are() -> None:
+    one, two = (100, 100, 200, 200), (300, 100, 400, 200)
+    words = [
+        {q.text for _, q in LOCALIZATION.questions([driver(3, *boxes)], 0) if q.id != "loc.all"}
+        for boxes in ([one], [one, two])
+    ]
+    assert words[0] == words[1]
+    assert "every large needle driver" in words[0].pop()
+    acting = [fact("cholect50.triplet.0", "instrument.grasper", "verb.retract", BLADDER, box=one)]
+    ((_, question),) = [found for found in LOCALIZATION.questions([scene(0, acting)], 0) if found[1].id != "loc.all"]
+    assert "every grasper" in question.text and "seen" not in question.text
+
+
+def test_a_structure_that_is_outlined_twice_is_not_asked_for_as_the_one() -> None:
+    twice = [*OUTLINED, fact("endoscapes.anatomy.2", DUCT, box=(500, 280, 560, 320))]
+    assert {q.id for _, q in LOCALIZATION.questions([scene(0, twice)], 0)} == {f"loc.{BLADDER}"}
 
 
 def test_absence_is_claimed_only_where_everything_is_outlined() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from cotgen.errors import CotgenError
 from cotgen.ontology import alias, vocabulary
-from cotgen.records import Pair, Scene, Statement
+from cotgen.records import Fact, Pair, Scene, Statement
 from cotgen.tasks import TASKS, Question, chosen_tasks, plan_questions, wordings_sha256
 from cotgen.tasks.balance import room_for
 from cotgen.tasks.phase import CHOICE, OPEN
@@ -72,7 +72,22 @@ def test_a_wording_is_a_plain_sentence_that_favours_no_answer(wording: str) -> N
     assert re.fullmatch(r"[A-Z{][A-Za-z'{}:,;? .]+[?.]", wording) and "  " not in wording
     fields = {field for _, field, _, _ in string.Formatter().parse(wording) if field}
     # What the question names, and words that agree with it; never something that depends on the answer.
-    assert fields <= {"subject", "is", "Is", "the", "it", "its", "does", "this", "that", "a", "b"}
+    assert fields <= {
+        "subject",
+        "is",
+        "Is",
+        "the",
+        "it",
+        "its",
+        "does",
+        "this",
+        "that",
+        "a",
+        "b",
+        "act",
+        "every",
+        "one",
+    }
     words = set(re.findall(r"[a-z]+", wording.lower()))
     assert not words & {
         "still",
@@ -415,3 +430,21 @@ def test_the_real_operations_give_balanced_questions(real_data: Path, make_scene
     for tool in ASKED_TOOLS:
         counts = answers[f"tool.yesno.{tool.id}"]
         assert counts["Yes"] == counts["No"] > 200
+
+
+def test_kinds_are_neither_named_nor_counted_where_an_act_names_a_further_one() -> None:
+    retract = ["instrument.grasper", "verb.retract", "anatomy.gallbladder"]
+    scene = Scene(
+        "cholec80-73-000025",
+        "cholec80/73",
+        25,
+        frozenset({"cholec80.instrument", "cholect50.triplet"}),
+        (
+            Fact(id="cholec80.instrument.0", kind="instrument", terms=["instrument.hook"], source="cholec80"),
+            Fact(id="cholect50.triplet.0", kind="triplet", terms=retract, source="cholect50"),
+        ),
+    )
+    assert not list(plan_questions([scene], ["tool_presence", "tool_count"], 0))
+    without = replace(scene, facts=scene.facts[:1])
+    asked = [question.task for _, question in plan_questions([without], ["tool_presence", "tool_count"], 0)]
+    assert asked == ["tool_presence", "tool_count"]

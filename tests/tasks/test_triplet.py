@@ -1,7 +1,10 @@
 """Triplets: whole sets, one instrument, yes and no; strict replies; hacks that score nothing."""
 
+from dataclasses import replace
+
 import pytest
 
+from cotgen.ontology import term
 from cotgen.ontology.triplets import legal_triplets, rank_of
 from cotgen.records import Fact, Scene
 from cotgen.tasks.base import Question
@@ -11,6 +14,8 @@ RETRACT = ("instrument.grasper", "verb.retract", "anatomy.gallbladder")
 GRASP = ("instrument.grasper", "verb.grasp", "anatomy.specimen_bag")
 DISSECT = ("instrument.hook", "verb.dissect", "anatomy.cystic_duct")
 IDLE = ("instrument.hook", "verb.null", "anatomy.null")
+
+CLIP = ("instrument.clipper", "verb.clip", "anatomy.cystic_duct")
 
 
 def scene(
@@ -83,6 +88,40 @@ def test_each_instrument_of_endovis_18_has_its_state_in_the_words_of_the_data_se
     }
     assert TRIPLET.parse(question.answer, question) == question.truth
     assert TRIPLET.score(question.answer, question) == 1.0
+
+
+def test_the_action_and_the_target_of_one_instrument_are_asked_alone() -> None:
+    ((_, verb),) = asked([scene(0, DISSECT)], "triplet.verb.instrument.hook")
+    ((_, what),) = asked([scene(0, DISSECT)], "triplet.target.instrument.hook")
+    assert (verb.answer, verb.truth) == ("dissect", ("verb.dissect",))
+    assert (what.answer, what.truth) == (term(DISSECT[2]).answer, (DISSECT[2],))
+    for question, wrong in ((verb, "coagulate"), (what, "liver")):
+        assert TRIPLET.score(question.answer, question) == 1.0
+        assert TRIPLET.score(wrong, question) == TRIPLET.score("", question) == TRIPLET.score("hook", question) == 0.0
+        assert TRIPLET.truth(scene(0, DISSECT), question) == question.truth
+
+
+def test_a_part_that_the_list_leaves_no_choice_for_is_not_asked() -> None:
+    ids = {question.id for _, question in TRIPLET.questions([scene(0, CLIP)], 0)}
+    verbs = {item[1] for item in legal_triplets() if item[0] == CLIP[0]}
+    assert ("triplet.verb.instrument.clipper" in ids) == (len(verbs) >= 2)
+
+
+def test_a_named_act_is_asked_for_in_a_sentence() -> None:
+    found = asked(
+        [scene(0, DISSECT), scene(1, ("instrument.hook", "verb.coagulate", "anatomy.liver"))], "triplet.yesno."
+    )
+    texts = [question.text for _, question in found]
+    assert texts and all("hook" in text and ("dissecting at" in text or "coagulating" in text) for text in texts)
+
+
+def test_an_instrument_that_presence_denies_and_no_box_shows_is_not_asked_about() -> None:
+    seen = scene(0, DISSECT)
+    hidden = replace(seen, labelled=seen.labelled | {"cholec80.instrument"})
+    assert not [q.id for _, q in TRIPLET.questions([hidden], 0) if "instrument.hook" in q.id]
+    hook = Fact(id="cholec80.instrument.0", kind="instrument", terms=["instrument.hook"], source="cholec80")
+    shown = replace(hidden, facts=(*hidden.facts, hook))
+    assert [q for _, q in TRIPLET.questions([shown], 0) if q.id == "triplet.doing.instrument.hook"]
 
 
 SET = Question("triplet.set", "triplet", "?", (), "", (*RETRACT, *DISSECT))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from cotgen.chains.checks.matching import BAG, PRESENCE, View
+from cotgen.chains.checks.matching import BAG, View
 from cotgen.chains.closed import CRITERIA
 from cotgen.chains.lexicon import HEADS, STEP_WORDS, Mention
 from cotgen.chains.reading import Reading, read
@@ -127,7 +127,8 @@ Check = Callable[[Case], Iterator[Finding]]
 def given_of(case: Case) -> Iterator[tuple[str, str]]:
     """(table, key) for each statistic that levels 1 and 2 give something to."""
     # A set of instruments is one of those in view, which only a source of presence lists.
-    if case.given and (case.scene.says("instrument") in PRESENCE or not case.scene.says("triplet")):
+    partial = case.scene.says("instrument") or case.scene.says("triplet")
+    if case.given and (case.scene.knows_all_instruments or not partial):
         sighted = case.shown(1) & case.view.sighted
         yield PHASE_BY_SET, given_set(sighted) if case.scene.says("triplet") and sighted else case.given
     for fact in case.told:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cotgen.chains.checks.base import BAG, OFTEN_UNLABELLED, Case, found
-from cotgen.chains.checks.matching import PRESENCE
-from cotgen.chains.claims import Act, Count
+from cotgen.chains.claims import Act, Count, Ref
 from cotgen.chains.closed import CRITERIA, Closed
 from cotgen.chains.lexicon import called
 from cotgen.chains.places import compared, touching
 from cotgen.chains.reading import Reading
 from cotgen.records import Fact, Finding
+from cotgen.tasks.cvs import achieved
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven")
 _KINDS = re.compile(rf"\b({'|'.join(_NUMBERS)}|a single|single)(?: \w+)? kinds?\b", re.IGNORECASE)
@@ -53,7 +53,7 @@ def instruments(case: Case) -> Iterator[Finding]:
                 yield found("negation", reading, f"'{called(name)}' is denied, but it is labelled in this frame")
             elif name in OFTEN_UNLABELLED and not view.deniable(name):
                 yield found("negation", reading, f"'{called(name)}' is often there unlabelled; do not deny it")
-            elif source not in PRESENCE and not view.deniable(name):
+            elif not scene.knows_all_instruments and not view.deniable(name):
                 yield found("negation", reading, f"no source says that '{called(name)}' is not there")
         if every:
             at_work = "at work" in reading.text or "such instrument" in reading.text
@@ -247,19 +247,15 @@ def _criteria(case: Case, reading: Reading, told: Closed) -> Iterator[Finding]:
         yield found("cvs", reading, "criteria of safety are counted, but not all are judged in this frame")
     elif number >= 0 and number != _met(case):
         yield found("cvs", reading, f"{number} criteria are told as met, and it is {_met(case)}")
-    elif number == 3 and not _achieved(case):
+    elif number == 3 and not achieved(case.scene):
         yield found("cvs", reading, "each criterion has its majority, but nobody says that one holds all three")
 
 
-def _achieved(case: Case) -> bool:
-    whole = case.scene.of_kind("cvs_overall")
-    return bool(whole) and 2 * whole[0].value >= 1
-
-
 def _overall(case: Case, reading: Reading, told: Closed) -> Iterator[Finding]:
-    if not case.scene.of_kind("cvs_overall"):
+    whole = achieved(case.scene)
+    if whole is None:
         yield found("cvs", reading, "the critical view is judged as a whole, but the votes do not settle it")
-    elif bool(told.value) != _achieved(case):
+    elif bool(told.value) != whole:
         yield found("cvs", reading, "the critical view is told the other way round")
     if told.count >= 0:
         yield from _criteria(case, reading, told)
@@ -426,6 +422,8 @@ def relations(case: Case) -> Iterator[Finding]:
         axis, more = reading.claims.apart
         if axis and not _lie_apart(case, axis, more):
             yield found("relation", reading, "the centres were not measured to lie so")
+        if reading.claims.rank is not None and not _ranks(case, *reading.claims.rank):
+            yield found("relation", reading, "the one of the two was not measured to lie so to the other")
 
 
 def _lie_apart(case: Case, axis: str, more: bool) -> bool:
@@ -440,6 +438,15 @@ def _lie_apart(case: Case, axis: str, more: bool) -> bool:
     whole = 2 * (right - left) * (bottom - top)
     own, other = (wide, high) if axis == "across" else (high, wide)
     return own > other if more else own >= 15 * whole
+
+
+def _ranks(case: Case, ref: Ref, word: str) -> bool:
+    """Whether one of the two things asked about lies so to the other one."""
+    asked = case.question.subject[:2]
+    if len(asked) != 2 or len(ref.terms) != 1 or ref.terms[0] not in asked:
+        return False
+    own, other = (case.view.boxed(id) for id in (ref.terms[0], asked[asked.index(ref.terms[0]) - 1]))
+    return bool(own and other) and all(word in compared(a.box, b.box, case.view.field) for a in own for b in other)
 
 
 def context(case: Case) -> Iterator[Finding]:

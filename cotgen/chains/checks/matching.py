@@ -13,8 +13,6 @@ from cotgen.ontology import vocabulary
 from cotgen.records import Fact, Scene
 
 BAG = "instrument.specimen_bag"
-#: Sources that say of every kind of instrument whether it is in view.
-PRESENCE = frozenset({"cholec80", "table"})
 #: Kind of fact -> sources that outline every instance of it, where nothing of the picture was left out.
 EXHAUSTIVE = {"instrument": frozenset({"endovis17", "endovis18"}), "anatomy": frozenset({"endoscapes"})}
 _NULL = "verb.null"

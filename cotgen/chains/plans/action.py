@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cotgen.chains.grammar import Composer, capital, listed
+from cotgen.chains.grammar import Composer, capital, fill, listed
 from cotgen.chains.places import PLACES
 from cotgen.chains.plans.words import relate, relations, slots, where
 from cotgen.ontology import term
@@ -10,46 +10,51 @@ from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 
 _PARTS = {"object.clasper", "object.wrist", "object.shaft"}
-IN_VIEW = ("{List} are in view.", "In view are {list}.")
-ONE__PARTS = {"object.clasper", "object.wrist", "object.shaft"}
-IN_VIEW = ("{List} {is} in view.", "In view {is} {list}.")
+_NEEDLE, _THREAD = "object.needle", "object.thread"
+_PASSED = {"action.position_needle_tip", "action.push_needle", "action.pull_needle"}
+#: What is known in general -> the acts that it has something to do with.
+_BEARS_ON = {"needle.at_jaws": _PASSED, "needle.thread": _PASSED | {"action.tie_knot"}}
+IN_VIEW = ("{List} are in view.", "{List} can be seen.", "The view shows {list}.")
 AT_THIS_MOMENT = ("At this moment {act}", "{Act}", "In this view {act}")
+ALONE = ("There is thus no second thing to relate {the} to.", "So there is no second thing to relate {the} to.")
+MOST = 3
 
 
 def action(c: Composer) -> None:
     """The action; no reason is claimed, since one picture does not tell the seven apart."""
     own = c.scene.of_kind("action")[0]
-    things = list(c.scene.of_kind("object"))
+    things = c.order("order", list(c.scene.of_kind("object")))
     if not things:
         return
-    things = [things[n] for n in c.shuffle("order", range(len(things)))][:3]
+    # What the question is about comes before the parts of instruments.
+    things = sorted(things, key=lambda thing: thing.terms[0] != _NEEDLE)[:MOST]
+    things = c.order("shown", things)
     _show(c, things)
     # That the parts of one instrument hang together says nothing.
     found = [item for item in relations(c, things) if not {item[1].terms[0], item[2].terms[0]} <= _PARTS]
     touching = [item for item in found if item[0] == "touches"]
-    if touching or found:
-        drawn = touching or found
-        relate(c, drawn[c.shuffle("relation", range(len(drawn)))[0]], "relate")
-        if len(touching) > 1:
-            second = next(item for item in reversed(touching))
-            if (
-                c.pick("second", ["yes", "no"]) == "yes"
-                and second is not drawn[c.shuffle("relation", range(len(drawn)))[0]]
-            ):
-                relate(c, second, "relate:2")
+    drawn = touching or found
+    if drawn:
+        order = c.shuffle("relation", range(len(drawn)))
+        relate(c, drawn[order[0]], "relate")
+        if touching and len(order) > 1 and c.pick("second", ["yes", "no"]) == "yes":
+            relate(c, drawn[order[1]], "relate:2")
     elif len(things) == 1:
-        name = slots(c, things[0].terms[0])["the"]
-        c.add(2, f"There is thus no second thing to relate {name} to.", "follows", ["statement:0"])
+        text = fill(c.pick("alone", ALONE), the=slots(c, things[0].terms[0])["the"])
+        c.add(2, text, "follows", ["statement:0"])
     else:
         return  # nothing was measured between them, and a chain does not say so
     ids = {thing.terms[0] for thing in things}
     known = [
         name for name, item in entries().items()
         if item.usable and item.procedure == c.scene.procedure and name.startswith("needle.") and set(item.about) <= ids
+        and own.terms[0] in _BEARS_ON[name]
     ]  # fmt: skip
     if known and c.pick("know", ["yes", "no"]) == "yes":
         c.know(3, c.pick("known", known))
-    sentence = term(own.terms[0]).acts[0]
+    # What level 1 calls a thread is no suture at level 3.
+    acts = term(own.terms[0]).acts
+    sentence = acts[-1] if _THREAD in ids else acts[0]
     shape = c.pick("act", AT_THIS_MOMENT if own.terms[0] != "action.other" else ("{Act}",))
     text = shape.replace("{act}", sentence[:1].lower() + sentence[1:]).replace("{Act}", sentence)
     c.add(3, text, "label", [f"fact:{own.id}"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cotgen.chains.grammar import NUMBER_WORDS, Composer, capital, fill
-from cotgen.chains.places import PLACES
+from cotgen.chains.grammar import NUMBER_WORDS, Composer, fill
+from cotgen.chains.places import compared
+from cotgen.chains.plans.cvs import lie
 from cotgen.chains.plans.words import (
     Seen,
     acts,
@@ -15,13 +16,16 @@ from cotgen.chains.plans.words import (
     see,
     slots,
     unclear,
-    where,
 )
 from cotgen.ontology import term
 from cotgen.records import Fact
+from cotgen.tasks.localization import COMPLETE
 
 MARKED = ("So this is where {it} {is} to be marked.", "{It} {is} thus to be marked there.")
+ALL_OF_KIND_MARKED = ("So this is where the {many} are to be marked.", "The {many} are thus to be marked there.")
 NOT_IDENTIFIED = ("{The} {is} not identified.", "{The} {is} not identified in this view.")
+NOT_IN_VIEW = ("No {bare} {is} in view.", "There {is} no {bare} in view.", "No {bare} can be seen.")
+RELATED_TO_NONE = ("So {the_b} {is} related to no such {thing}.", "{The_b} {is} thus related to no such {thing}.")
 NOTHING_TO_MARK = (
     "So there is nothing to mark.",
     "No such {thing} is identified in this view, so there is nothing to mark.",
@@ -29,20 +33,26 @@ NOTHING_TO_MARK = (
 ALL_MARKED = ("{Number} {things} {are} thus to be marked.", "So there {are} {number} {things} to mark.")
 ALL_COUNTED = ("So there {are} {number} {things}.", "That makes {number} {things}.")
 ALONE = ("There is thus no second one to relate it to.",)
-NOTHING_ELSE = ("There is thus nothing to relate it to.",)
-CENTRES = (
-    (
-        "across",
-        ("Their centres differ more from side to side than in height.", "Their centres lie apart from side to side."),
-    ),
-    ("down", ("Their centres differ more in height than from side to side.", "Their centres lie apart in height.")),
+#: Two or more of one kind and nothing else.
+OF_ONE_KIND = (
+    "There is thus no other instrument to relate them to.",
+    "So there is no other instrument to relate them to.",
 )
-_CENTRES = dict(CENTRES)
+NOTHING_ELSE = ("There is thus nothing to relate it to.",)
+#: How one of two things lies, by its centre.
+RANK = (
+    ("left", ("{The} {is} further to the left.",)),
+    ("right", ("{The} {is} further to the right.",)),
+    ("above", ("{The} {is} the higher of the two.",)),
+    ("below", ("{The} {is} the lower of the two.",)),
+)
+_RANK = dict(RANK)
+_OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 RELATION = (
-    ("left", ("So {the} is to the left of {the_b}.", "{The} is thus to the left of {the_b}.")),
-    ("right", ("So {the} is to the right of {the_b}.", "{The} is thus to the right of {the_b}.")),
-    ("above", ("So {the} is above {the_b} in the picture.", "{The} is thus above {the_b} in the picture.")),
-    ("below", ("So {the} is below {the_b} in the picture.", "{The} is thus below {the_b} in the picture.")),
+    ("left", ("So {the} {is} to the left of {the_b}.", "{The} {is} thus to the left of {the_b}.")),
+    ("right", ("So {the} {is} to the right of {the_b}.", "{The} {is} thus to the right of {the_b}.")),
+    ("above", ("So {the} {is} above {the_b} in the picture.", "{The} {is} thus above {the_b} in the picture.")),
+    ("below", ("So {the} {is} below {the_b} in the picture.", "{The} {is} thus below {the_b} in the picture.")),
 )
 _RELATION = dict(RELATION)
 
@@ -62,12 +72,32 @@ def _others(c: Composer, subject: str) -> list[Fact]:
     return c.order("others", found)
 
 
-def _lie(c: Composer, fact: Fact) -> int:
-    words, n, spot = slots(c, fact.terms[0]), c.box(fact.box), where(c, fact)
-    if fact.terms[0] == "instrument.unnamed":
-        words = words | {"a": "an instrument"}
-    text = f"{capital(words['a'])} {words['is']} {PLACES[spot] if spot is not None else 'in view'} <bbox:{n}>."
-    return c.add(1, text, "measured", [f"fact:{fact.id}", f"box:{n}"])
+def _beside(c: Composer, others: list[Fact], most: int) -> tuple[list[Fact], list[int]]:
+    """Level 1: up to so many kinds of other things, those that are there once first; all of a kind that is there twice.
+
+    Returns what was shown, and the numbers of the sentences.
+    """
+    kinds = [fact.terms[0] for fact in others]
+    chosen = sorted(dict.fromkeys(kinds), key=lambda id: kinds.count(id) > 1)[:most]
+    facts: list[Fact] = []
+    numbers: list[int] = []
+    for id in chosen:
+        own = [fact for fact in others if fact.terms[0] == id]
+        if len(own) > 1 and term(id).kind == "instrument" and id != "instrument.unnamed":
+            numbers += see(c, [Seen(id, fact, "box") for fact in own], f"beside:{id}")
+        else:
+            own = own[:1]
+            numbers.append(lie(c, own[0]))
+        facts += own
+    return facts, numbers
+
+
+def _related(c: Composer, facts: list[Fact]) -> list[tuple[str, Fact, Fact]]:
+    """What was measured between these, without what their names say: the left one of two is to the left of the other."""
+    return [
+        item for item in relations(c, facts)
+        if item[1].terms[0] != item[2].terms[0] or item[0] not in compared(item[1].box, item[2].box, c.scene.lit_field)[:1]
+    ]  # fmt: skip
 
 
 def one(c: Composer) -> None:
@@ -81,39 +111,62 @@ def one(c: Composer) -> None:
     if term(subject).kind == "instrument":
         shown = see(c, [Seen(fact.terms[0], fact, "box") for fact in own])
     else:
-        shown = [_lie(c, fact) for fact in own]
-    extra = others[:1]
-    shown += [_lie(c, fact) for fact in extra]
+        shown = [lie(c, fact) for fact in own]
+    marked = list(shown)
+    extra, beside = _beside(c, others, 1)
+    shown += beside
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == subject]
-    found = relations(c, [*own[:1], *extra])
+    found = _related(c, [*own[:1], *extra])
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
     elif not explain(c, [subject, *(fact.terms[0] for fact in extra)]):
-        if extra or unclear(c, own):
+        if len(own) > 1 and _alone(c, own):
+            c.add(2, c.pick("alone", OF_ONE_KIND), "follows", [f"statement:{n}" for n in shown])
+        elif extra or unclear(c, own):
             c.statements.clear()
             return
-        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
-    text = fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
-    c.add(3, text, "follows", [f"statement:{n}" for n in shown[: len(own)]])
+        else:
+            c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
+    text = (
+        fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
+        if len(own) == 1
+        else fill(c.pick("close", ALL_OF_KIND_MARKED), many=words["many"])
+    )
+    c.add(3, text, "follows", [f"statement:{n}" for n in marked])
+
+
+def _alone(c: Composer, facts: list[Fact]) -> bool:
+    """Whether these are all instruments of a frame whose every instrument is outlined, and of one kind."""
+    whole = [fact for fact in c.scene.of_kind("instrument") if fact.source in COMPLETE["instrument"]]
+    return len({fact.terms[0] for fact in whole}) == 1 and len(whole) == len(facts)
 
 
 def _absent(c: Composer, subject: str, others: list[Fact]) -> None:
     kind = term(subject).kind
     absent = f"none:{c.scene.says(kind)}.{kind}/{subject}"
-    shown = [_lie(c, fact) for fact in others[:2]]
-    denial = fill(c.pick("denial", NOT_IDENTIFIED), **slots(c, subject))
-    denied = c.add(1, denial, "label", [absent])
-    found = relations(c, others[:2])
+    words = slots(c, subject)
+    shapes = NOT_IN_VIEW if kind == "instrument" else NOT_IDENTIFIED
+    thing = "instrument" if kind == "instrument" else "structure"
+    others, shown = _beside(c, others, 2)
+    denied = c.add(1, fill(c.pick("denial", shapes), **words), "label", [absent])
+    found = _related(c, others)
+    doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] in {other.terms[0] for other in others}]
     if found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
-    elif not explain(c, [subject, *(fact.terms[0] for fact in others[:2])]):
-        if shown:
-            c.statements.clear()
-            return
+    elif doing:
+        acts(c, doing[:1])
+    elif explain(c, [subject, *(fact.terms[0] for fact in others)]):
+        pass
+    elif others:
+        other = slots(c, others[0].terms[0])
+        many = sum(fact.terms[0] == others[0].terms[0] for fact in others) > 1
+        the, verb = (f"the {other['many']}", "are") if many else (other["the"], other["is"])
+        text = fill(c.pick("nothing", RELATED_TO_NONE), the_b=the, thing=thing, **{"is": verb})
+        c.add(2, text, "follows", [f"statement:{denied}", f"statement:{shown[0]}"])
+    else:
         c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{denied}"])
-    thing = "instrument" if kind == "instrument" else "structure"
     c.add(3, fill(c.pick("close", NOTHING_TO_MARK), thing=thing), "follows", [f"statement:{denied}", absent])
 
 
@@ -139,16 +192,19 @@ def _all(c: Composer, shapes: tuple[str, ...]) -> None:
     shown = see(c, seen)
     facts = [item.fact for item in seen]
     doing = list(c.scene.of_kind("triplet"))
-    found = relations(c, facts)
+    found = _related(c, facts)
     if doing and (not found or c.pick("level2", ["act", "relation"]) == "act"):
         acts(c, doing)
     elif found:
         relate(c, found[c.shuffle("relation", range(len(found)))[0]], "relate")
     elif not explain(c, [fact.terms[0] for fact in facts]):
-        if len(facts) > 1:
+        if len(facts) > 1 and _alone(c, facts):
+            c.add(2, c.pick("alone", OF_ONE_KIND), "follows", [f"statement:{n}" for n in shown])
+        elif len(facts) > 1:
             c.statements.clear()
             return
-        c.add(2, c.pick("nothing", ALONE), "follows", [f"statement:{shown[0]}"])
+        else:
+            c.add(2, c.pick("nothing", ALONE), "follows", [f"statement:{shown[0]}"])
     number = len(facts)
     text = fill(
         c.pick("close", shapes),
@@ -168,31 +224,15 @@ NOTHING_TO_COUNT = ("So there is no instrument to mark or to count.",)
 def position(c: Composer) -> None:
     """How two boxed things lie to one another, from their places."""
     first, second = (_of(c, id) for id in c.question.subject[:2])
-    shown = [_lie(c, fact) for fact in c.order("shown", [first[0], second[0]])]
+    shown = [lie(c, fact) for fact in c.order("shown", [first[0], second[0]])]
     words, other = slots(c, first[0].terms[0]), slots(c, second[0].terms[0])
-    answer = c.question.truth[0].rpartition(".")[2]
-    axis = "across" if answer in ("left", "right") else "down"
+    answer = c.question.truth[0]
     refs = [f"box:{c.box(first[0].box)}", f"box:{c.box(second[0].box)}"]
-    c.add(2, c.pick("centres", _CENTRES[axis][1:]), "measured", [f"fact:{first[0].id}", f"fact:{second[0].id}", *refs])
-    text = fill(c.pick("close", _RELATION[answer]), **words, the_b=other["the"])
-    c.add(3, text, "follows", [*(f"statement:{n}" for n in shown), *refs])
-
-
-def side(c: Composer) -> None:
-    """On which side of the field one thing lies."""
-    own = _of(c, c.question.subject[0])[0]
-    words = slots(c, own.terms[0])
-    n = c.box(own.box)
-    c.add(1, f"{capital(words['a'])} {words['is']} in view <bbox:{n}>.", "measured", [f"fact:{own.id}", f"box:{n}"])
-    others = _others(c, own.terms[0])[:1]
-    found = [item for item in relations(c, [own, *others]) if item[0] == "touches"]
-    doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == own.terms[0]]
-    if found:
-        relate(c, found[0], "relate")
-    elif doing:
-        acts(c, doing)
+    # Either of the two may be told of, so that level 2 does not give the answer's own word.
+    if c.pick("of", ["first", "second"]) == "first":
+        ranked = fill(c.pick("rank", _RANK[answer]), **words)
     else:
-        c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", ["statement:0"])
-    spot = where(c, own) or ()
-    text = f"So {words['the']} {words['is']} {PLACES[spot]}."
-    c.add(3, text, "measured", [f"fact:{own.id}", f"box:{n}"])
+        ranked = fill(c.pick("rank", _RANK[_OPPOSITE[answer]]), **other)
+    told = c.add(2, ranked, "measured", [f"fact:{first[0].id}", f"fact:{second[0].id}", *refs])
+    text = fill(c.pick("close", _RELATION[answer]), **words, the_b=other["the"])
+    c.add(3, text, "follows", [*(f"statement:{n}" for n in (*shown, told)), *refs])

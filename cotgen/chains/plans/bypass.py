@@ -12,7 +12,9 @@ NO_FIELD = (
     "It holds no operative field in which instrument and tissue could be related.",
     "There is no operative field in it, and so nothing to relate.",
 )
-A_FIELD = ("It is a view of the operative field.", "So what it shows is the operative field.")
+#: Where the camera is, and what view that gives; and the other way round.
+CAMERA_FIRST = ("The camera is inside the abdomen.", "The view is from within the abdomen.")
+VIEW_FIRST = ("This is a view from inside the abdomen.", "The camera is in the abdomen.")
 NOTHING_TO_READ = (
     "So nothing about the operation is to be read from it.",
     "The state of the operation cannot be read from it.",
@@ -69,8 +71,9 @@ def camera(c: Composer) -> None:
     """Whether the camera is inside the patient."""
     outside = c.scene.of_kind("view")
     if not outside:
-        _inside(c)
-        c.add(2, c.pick("field", A_FIELD), "follows", ["statement:0"])
+        first, second = CAMERA_FIRST if c.pick("first", ["camera", "view"]) == "camera" else VIEW_FIRST
+        c.add(1, first, "label", [f"none:{c.scene.says('view')}.view/view.out_of_body"])
+        c.add(2, second, "follows", ["statement:0"])
         c.add(3, c.pick("close", READABLE), "follows", ["statement:0"])
         return
     c.add(1, c.pick("outside", OUTSIDE), "label", [f"fact:{outside[0].id}"])

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from cotgen.chains.grammar import Composer, fill
-from cotgen.chains.plans.words import target
 from cotgen.ontology import term
+from cotgen.tasks.triplet import ACTING, acting
 
-#: Per verb, after "In the seconds before, the hook was": an act that was in progress, never one that was completed.
-WERE = {
-    "verb.grasp": "grasping {t}",
-    "verb.retract": "retracting {t}",
-    "verb.dissect": "dissecting at {t}",
-    "verb.coagulate": "coagulating {t}",
-    "verb.clip": "placing a clip on {t}",
-    "verb.cut": "cutting {t}",
-    "verb.aspirate": "aspirating {t}",
-    "verb.irrigate": "irrigating {t}",
-    "verb.pack": "putting {t} into the bag",
-}
 BEFORE = ("In the seconds before, {subject} {were} {act}.", "In the few seconds before, {subject} {were} {act}.")
 PASSED = ("The work has passed from one to the other.",)
 
@@ -32,7 +20,7 @@ def before(c: Composer) -> tuple[int, bool] | None:
     earlier: dict[tuple[str, ...], list[str]] = {}
     for number, context in enumerate(c.scene.context):
         for fact in context.facts:
-            if fact.kind == "triplet" and fact.source == source and fact.terms[1] in WERE:
+            if fact.kind == "triplet" and fact.source == source and fact.terms[1] in ACTING:
                 earlier.setdefault(tuple(fact.terms), []).append(f"context:{number}/{fact.id}")
     now = {tuple(fact.terms) for fact in c.scene.of_kind("triplet")}
     # What left the picture cannot be pointed at.
@@ -44,7 +32,7 @@ def before(c: Composer) -> tuple[int, bool] | None:
     if not candidates:
         return None
     act = candidates[int(c.pick("before:which", [str(n) for n in range(len(candidates))]))]
-    instrument, verb, what = act
+    instrument = act[0]
     words = c.name(instrument)
     many = term(instrument).number == "plural"
     # Of two graspers nobody would know which one it was.
@@ -58,7 +46,7 @@ def before(c: Composer) -> tuple[int, bool] | None:
         c.pick("before", BEFORE),
         subject=subject,
         were="were" if many else "was",
-        act=fill(WERE[verb], t=target(what, verb)),
+        act=acting(act),
     )
     return c.add(2, text, "label", earlier[act]), bool(passed) and not twins
 

@@ -15,6 +15,7 @@ from cotgen.chains.places import PLACES, compared, field_of, place, touching
 from cotgen.ontology import term
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
+from cotgen.tasks.triplet import target
 
 Sight = Literal["box", "view", "work"]
 
@@ -43,7 +44,7 @@ ACTS = (
     ("verb.aspirate", ("{The} {is} aspirating {t}.", "{The} suck{s} {t}.")),
     ("verb.irrigate", ("{The} {is} irrigating {t}.", "{The} rins{es} {t}.")),
     ("verb.pack", ("{The} {is} putting {t} into the bag.",)),
-    ("verb.null", ("{The} {is} not acting on any structure.", "{The} {is} idle.")),
+    ("verb.null", ("{The} {is} idle.",)),
 )
 #: The same for EndoVis 2018, where every act is one at the kidney and not upon it.
 STATES = (
@@ -75,17 +76,17 @@ NOUNS = (
 )
 _ACTS, _STATES, _NOUNS = dict(ACTS), dict(STATES), dict(NOUNS)
 
-LIES = ("{A} lie{s} {place} {box}.", "{A} {is} {place} {box}.", "{Place} {is} {a} {box}.")
-LIES_ANYWHERE = ("{A} {is} in view {box}.", "In view {is} {a} {box}.")
+LIES = ("{A} lie{s} {place} {box}.", "{A} {is} {place} {box}.", "{A} can be seen {place} {box}.")
+LIES_ANYWHERE = ("{A} {is} in view {box}.", "{A} can be seen {box}.")
 LIE_TWO = (
     "{A} lie{s} {place} {box}, {b} {place_b} {box_b}.",
     "{A} {is} {place} {box}, and {b} {is_b} {place_b} {box_b}.",
 )
 LIE_SAME = ("Two {many} are in view, one {place} {box}, the other {place_b} {box_b}.",)
 LIE_SAME_HERE = ("Two {many} are in view {box} {box_b}.",)
-WORKS = ("{A} {is} at work.", "At work {is} {a}.")
+WORKS = ("{A} {is} at work.",)
 WORKS_TOO = ("{A} {is} at work as well.", "{A} {is} at work too.")
-WORK_SEVERAL = ("{List} are at work.", "At work are {list}.")
+WORK_SEVERAL = ("{List} are at work.",)
 WORK_SEVERAL_TOO = ("{List} are at work as well.",)
 TOUCHES = ("{The} touch{es} {the_b}.", "{The} and {the_b} touch.")
 COMPARED = (
@@ -97,15 +98,6 @@ COMPARED = (
 _COMPARED = dict(COMPARED)
 #: What the one of two is called that lies so to the other.
 _CALLED = {"above": "upper", "below": "lower"}
-#: Structures that are spoken of without an article, or with another one.
-_TARGETS = {"anatomy.fluid": "fluid", "anatomy.blood_vessel": "a vessel", "anatomy.adhesion": "an adhesion"}
-
-
-def target(id: str, verb: str = "") -> str:
-    """A structure as the object of an act: `the gallbladder`, `fluid`, `a vessel`."""
-    if id == "anatomy.abdominal_wall_cavity":
-        return "the abdominal wall" if verb == "verb.coagulate" else "the abdominal cavity"
-    return _TARGETS.get(id) or f"the {term(id).name}"
 
 
 def noun(triplet: Sequence[str]) -> str:

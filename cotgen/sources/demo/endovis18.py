@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cotgen.draws import draw
 from cotgen.sources.demo.shapes import Thing, blob, colours, extent, paint, rod, save, write
+from cotgen.sources.endovis18 import FRAME
 
 SIZE = (640, 512)
 FRAMES = 8
@@ -67,9 +68,9 @@ def _scene(name: str, n: int, seed: int) -> tuple[list[Thing], list[tuple[str, l
 
 
 def _xml(kidney: Thing, tools: list[tuple[str, list[Thing]]], name: str, n: int, seed: int) -> str:
-    lines = ["<annotation>", _object("kidney", "Idle", extent(SIZE, kidney.shape))]
+    lines = ["<annotation>", _object("kidney", "Idle", extent(FRAME, kidney.shape))]
     for tool, parts in tools:
-        boxes = [extent(SIZE, part.shape) for part in parts]
+        boxes = [extent(FRAME, part.shape) for part in parts]
         box = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
         lines.append(_object(tool, STATES[tool][draw(seed, name, str(n), tool) % 4], box))
     return "\n".join([*lines, "</annotation>"]) + "\n"

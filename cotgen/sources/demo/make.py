@@ -28,7 +28,7 @@ from cotgen.sources.demo.course import Course, courses
 from cotgen.sources.demo.film import PICTURES, film
 
 #: Goes up when the same settings give other bytes.
-DEMO_VERSION = 1
+DEMO_VERSION = 2
 #: How many surgeries by default: the first eight have one each of the peculiarities of the real files.
 SURGERIES = 8
 

@@ -1,0 +1,145 @@
+"""What the plans of places, safety and suturing say, and what they leave out."""
+
+import re
+
+import pytest
+
+from cotgen.chains.checks import check_case
+from cotgen.chains.write import write_pair
+from cotgen.records import Fact, Measured, Pair, Scene
+from cotgen.tasks import TASKS
+from tests.chains.conftest import fact, gap, scene_of
+from tests.chains.scenes import frames_of
+
+CRITERIA = ("cvs.two_structures", "cvs.hepatocystic_triangle", "cvs.cystic_plate")
+SIZE = (854, 480)
+_OF_A_SIDE = re.compile(r"The (left|right) ([\w ]+?) (?:lies?|is|are) to the (\w+) of the (?:left|right) ([\w ]+)\.")
+BLADDER = fact("endoscapes.anatomy.0", "anatomy.gallbladder", box=(60, 20, 400, 240))
+DUCT = fact("endoscapes.anatomy.1", "anatomy.cystic_duct", box=(500, 250, 620, 330))
+
+
+def pairs_of(scene: Scene, task: str, seeds: int = 1) -> list[Pair]:
+    """The checked pairs of one frame."""
+    found = []
+    for seed in range(seeds):
+        for _, question in TASKS[task].questions([scene], seed):
+            written = write_pair(scene, question, None, seed)
+            if written is not None:
+                assert check_case(*written) == [], written[1].statements
+                found.append(written[1])
+    return found
+
+
+def text_of(pair: Pair, level: int = 0) -> str:
+    return " ".join(s.text for s in pair.statements if level in (0, s.level))
+
+
+def judged(*votes: int, whole: float | None = None, things: tuple[Fact, ...] = (BLADDER, DUCT)) -> Scene:
+    facts = [
+        fact(f"endoscapes.cvs.{k}", id, value=v / 3) for k, (id, v) in enumerate(zip(CRITERIA, votes, strict=True))
+    ]
+    if whole is not None:
+        facts.append(fact("endoscapes.cvs_overall.0", "cvs.critical_view", value=whole))
+    return scene_of("endoscapes/2", [*things, *facts], "endoscapes.anatomy", size=SIZE)
+
+
+def test_a_view_that_meets_nothing_is_told_in_many_ways() -> None:
+    pairs = pairs_of(judged(0, 0, 0, whole=0.0), "cvs", 200)
+    plans = {tuple(s.text for s in pair.statements if s.level == 3) for pair in pairs}
+    assert len(plans) >= 30
+    most = max(sum(text_of(p, 3) == " ".join(plan) for p in pairs) for plan in plans)
+    assert most <= 0.15 * len(pairs)
+
+
+@pytest.mark.parametrize("votes", [(3, 3, 3), (0, 0, 0), (1, 2, 1), (2, 1, 2)])
+def test_a_criterion_is_concluded_only_from_votes_with_a_doubt(votes: tuple[int, int, int]) -> None:
+    scenes = [judged(*votes), judged(*(0 if v >= 2 else 3 for v in votes))]
+    for n, question in TASKS["cvs"].questions(scenes, 0):
+        if n or not question.subject:
+            continue
+        written = write_pair(scenes[0], question, None, 0)
+        assert written is not None
+        assert check_case(*written) == []
+        doubt = votes[CRITERIA.index(question.subject[0])] in (1, 2)
+        assert ("riterion is" in text_of(written[1], 3) and "met in this view" in text_of(written[1], 3)) == doubt
+
+
+def test_three_majorities_of_different_raters_do_not_entail_the_whole() -> None:
+    for pair in pairs_of(judged(2, 2, 2, whole=1 / 3), "cvs", 8):
+        last = pair.statements[-1]
+        assert last.text == "Taken together, the critical view of safety is not achieved in this view."
+        assert last.basis == "label"
+
+
+def test_a_sliver_of_the_triangle_is_part_of_it() -> None:
+    for side, part in ((40, True), (200, False)):
+        triangle = fact("endoscapes.anatomy.2", "anatomy.hepatocystic_triangle", box=(430, 150, 430 + side, 190))
+        scene = scene_of("endoscapes/2", [BLADDER, triangle], size=SIZE)
+        pair = next(p for p in pairs_of(scene, "localization") if p.id.endswith("triangle"))
+        assert ("Part of the hepatocystic triangle shows" in text_of(pair, 1)) == part
+
+
+def test_nothing_is_drawn_from_an_instrument_where_structures_are_asked_for() -> None:
+    tool = fact("endoscapes.instrument.0", "instrument.unnamed", box=(500, 250, 620, 330))
+    scenes = [scene_of("endoscapes/2", [tool], "endoscapes.anatomy", size=SIZE, index=n) for n in range(2)]
+    scenes += [scene_of("endoscapes/2", [BLADDER, DUCT], size=SIZE, index=n) for n in range(2, 60)]
+    asked = [(scenes[n], q) for n, q in TASKS["anatomy"].questions(scenes, 0) if q.answer == "none"]
+    assert asked
+    for scene, question in asked:
+        written = write_pair(scene, question, None, 0)
+        assert written is not None
+        assert check_case(*written) == []
+        assert "None of the structures asked about is identified." in text_of(written[1], 1)
+
+
+def test_places_are_in_the_lit_field() -> None:
+    near = fact("endoscapes.anatomy.1", "anatomy.cystic_duct", box=(300, 220, 360, 260))
+    whole = scene_of("endoscapes/2", [BLADDER, near], size=SIZE)
+    lit = Measured(name="field", value=0.5, box=[0, 0, 480, 480])
+    cut = scene_of("endoscapes/2", [BLADDER, near], size=SIZE, measured=(lit,))
+    for scene, place in ((whole, "on the left"), (cut, "on the right")):
+        pair = next(p for p in pairs_of(scene, "localization") if p.id.endswith("duct"))
+        assert place in pair.statements[0].text
+
+
+def test_of_two_of_a_kind_nothing_is_told_that_their_names_say() -> None:
+    compared = 0
+    for scene in frames_of("endovis17", 120):
+        for pair in pairs_of(scene, "count") + pairs_of(scene, "localization"):
+            for match in _OF_A_SIDE.finditer(text_of(pair, 2)):
+                assert match[2] != match[4], match[0]
+            compared += text_of(pair, 1).startswith("Two ")
+    assert compared > 10
+
+
+def test_the_needle_is_told_wherever_it_is_outlined_and_a_thread_not_where_it_decides_nothing() -> None:
+    seen = set()
+    for scene in frames_of("sar_rarp50", 120):
+        for pair in pairs_of(scene, "action"):
+            own = scene.terms("action")[0]
+            seen.add(own)
+            if "object.needle" in scene.terms("object"):
+                assert "needle" in text_of(pair, 1)
+            if own in ("action.pick_up_needle", "action.return_needle", "action.cut_suture", "action.other"):
+                assert "while a knot is tied" not in text_of(pair)
+            assert not ("hread" in text_of(pair) and "suture is" in text_of(pair))
+            assert "suturing needle" not in text_of(pair)
+    assert len(seen) == 8
+
+
+def test_a_position_is_drawn_from_the_two_centres() -> None:
+    scene = scene_of("endoscapes/2", [DUCT, fact("endoscapes.anatomy.0", "anatomy.gallbladder", box=(490, 10, 640, 90))],
+                     size=SIZE, measured=(gap(20.0, "endoscapes.anatomy.0", "endoscapes.anatomy.1"),))  # fmt: skip
+    texts = {text_of(pair, 2) for pair in pairs_of(scene, "position", 20)}
+    assert texts == {"The gallbladder is the higher of the two.", "The cystic duct is the lower of the two."}
+
+
+@pytest.mark.parametrize("source", ["endovis17", "endovis18", "endoscapes"])
+def test_what_is_not_there_is_told_without_a_finding(source: str) -> None:
+    scenes = frames_of(source, 200)
+    absent = [(scenes[n], q) for n, q in TASKS["localization"].questions(scenes, 0) if q.answer == "not visible"]
+    assert len(absent) > 20
+    for scene, question in absent:
+        written = write_pair(scene, question, None, 0)
+        assert written is not None
+        assert check_case(*written) == [], [s.text for s in written[1].statements]
