@@ -13,7 +13,7 @@ from typing import Literal
 from cotgen.ontology import terms_of
 
 ClosedKind = Literal[
-    "act", "criterion", "criteria", "overall", "camera", "passed", "no_contact", "no_relation", "no_field"
+    "act", "criterion", "criteria", "overall", "camera", "passed", "no_contact", "no_relation", "no_field", "visual"
 ]
 CRITERIA = ("cvs.two_structures", "cvs.hepatocystic_triangle", "cvs.cystic_plate")
 
@@ -101,7 +101,7 @@ class Closed:
             about; `criteria`: how many are met; `overall`: the critical view; `camera`: where it is; `passed`: the same
             act was at another structure before; `no_contact`: none of the things named touch; `no_relation`: nor lie to
             one another in a way that can be told; `no_field`: the picture holds
-            nothing to read.
+            nothing to read; `visual`: how something looks, or that something unlabelled is seen.
         terms: the step, action or phases that the act may be; the criterion; `()` else.
         value: votes of three, number of criteria met, or 1 and 0 for yes and no; -1 where it says none of these.
         count: beside the whole, how many criteria are told to be met; -1 for none.

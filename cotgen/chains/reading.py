@@ -19,6 +19,7 @@ from cotgen.chains.claims import NO_CLAIMS, Claims, Memory, claims
 from cotgen.chains.closed import Closed, closed
 from cotgen.chains.lexicon import Mention, mentions
 from cotgen.chains.render import ParsedChain
+from cotgen.chains.visual import visual
 from cotgen.ontology.knowledge import known_sentences
 
 #: Words that point at the picture. "is there to" states what something is for.
@@ -175,7 +176,7 @@ def read(chain: ParsedChain, resolve: Callable[[Mention, str], Mention] | None =
             found = tuple(resolve(mention, text[mention.start : mention.end]) for mention in found)
         asserted, denied = _sides(text, found)
         general = general and level > 1
-        form = None if known else closed(text)
+        form = None if known else closed(text) or visual(text, found)
         past = bool(_BEFORE.match(text))
         reading = Reading(number, level, text, general and form is None, known, found, asserted, denied, form, past)
         said = claims(text, found, memory)

@@ -130,9 +130,18 @@ def templates_sha256() -> str:
     """sha256 over all that chains are made of besides their inputs: grammar, checks, wordings, ontology, knowledge."""
     digest = hashlib.sha256(f"{ontology_sha256()}{knowledge_sha256()}{WRITER}".encode())
     folder = resources.files("cotgen.chains")
-    names = ["claims.py", "closed.py", "grammar.py", "lexicon.py", "places.py", "reading.py", "template.py"]
+    names = [
+        "claims.py",
+        "closed.py",
+        "grammar.py",
+        "lexicon.py",
+        "places.py",
+        "reading.py",
+        "template.py",
+        "visual.py",
+    ]
     names += [f"plans/{name}.py" for name in ("action", "boxes", "bypass", "context", "cvs", "triplet", "words")]
-    checks = ("base", "evidence", "facts", "labels", "matching", "reasoning", "vocabulary", "wording")
+    checks = ("base", "evidence", "facts", "labels", "look", "matching", "reasoning", "vocabulary", "wording")
     names += [f"checks/{name}.py" for name in checks]
     for name in names:
         digest.update(folder.joinpath(name).read_bytes())

@@ -27,6 +27,7 @@ _REF = {
     "statement": re.compile(r"^[0-9]+$"),
     "prior": re.compile(r"^.+$"),
     "knowledge": re.compile(r"^[a-z0-9_.]+$"),
+    "seen": re.compile(r"^[A-Za-z0-9_.:/-]+$"),
     "context": re.compile(r"^[0-9]+/[a-z0-9_]+\.[a-z_]+\.[0-9]+$"),
 }
 
@@ -39,7 +40,7 @@ class EvidenceRef:
     not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are) or
     `all:SOURCE.KIND/TERM` (all but for this term, which does not count here); `box:N`;
     `pixel:NAME=VALUE` or, of outlines, `pixel:NAME/FACT_ID+FACT_ID=VALUE`; `statement:N` (0-based, earlier in the same
-    chain); `prior:NAME`; `knowledge:ID`; `context:K/FACT_ID`.
+    chain); `prior:NAME`; `knowledge:ID`; `context:K/FACT_ID`; `seen:WRITER` (a model says that the picture shows it).
     """
 
     kind: str

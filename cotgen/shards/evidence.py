@@ -120,6 +120,10 @@ def _context(at: _Place, reference: EvidenceRef) -> str:
     return "" if there else "is no fact of that earlier instant"
 
 
+def _seen(at: _Place, reference: EvidenceRef) -> str:
+    return "" if reference.target == at.pair.writer else f"names another model than the writer, {at.pair.writer}"
+
+
 _RESOLVERS: dict[str, Callable[[_Place, EvidenceRef], str]] = {
     "fact": _fact,
     "none": _none,
@@ -130,4 +134,5 @@ _RESOLVERS: dict[str, Callable[[_Place, EvidenceRef], str]] = {
     "prior": _prior,
     "knowledge": _knowledge,
     "context": _context,
+    "seen": _seen,
 }

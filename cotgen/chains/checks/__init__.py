@@ -9,6 +9,7 @@ from __future__ import annotations
 from cotgen.chains.checks import evidence, facts, reasoning
 from cotgen.chains.checks.base import Case, Check, support_of
 from cotgen.chains.checks.labels import suspects
+from cotgen.chains.checks.look import look
 from cotgen.chains.checks.vocabulary import vocabulary
 from cotgen.chains.checks.wording import wording
 from cotgen.chains.render import ParsedChain
@@ -35,6 +36,7 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     facts.places,
     facts.relations,
     facts.context,
+    look,
     reasoning.early_answer,
     reasoning.monotone,
     reasoning.support,
@@ -46,7 +48,16 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     suspects,
 )
 
-__all__ = ["CONTENT_CHECKS", "Case", "check_case", "check_chain", "check_pair", "check_sample", "support_of"]
+__all__ = [
+    "CONTENT_CHECKS",
+    "Case",
+    "case_of",
+    "check_case",
+    "check_chain",
+    "check_pair",
+    "check_sample",
+    "support_of",
+]
 
 
 def check_chain(chain: ParsedChain, scene: Scene, question: Question, priors: Priors | None) -> list[Finding]:
@@ -57,11 +68,14 @@ def check_chain(chain: ParsedChain, scene: Scene, question: Question, priors: Pr
 
 def check_pair(pair: Pair, scene: Scene, priors: Priors | None, question: Question | None = None) -> list[Finding]:
     """Findings of all checks on a stored pair: its text as parsed, then its declared evidence."""
-    return check_case(Case(ParsedChain.of(pair), scene, question or Question.of(pair), priors, _boxes(pair)), pair)
+    return check_case(case_of(pair, scene, priors, question), pair)
 
 
-def _boxes(pair: Pair) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(box) for box in pair.boxes)
+def case_of(pair: Pair, scene: Scene, priors: Priors | None, question: Question | None = None) -> Case:
+    """A stored pair as a case, read from its rendered text."""
+    boxes = tuple(tuple(box) for box in pair.boxes)
+    visual = frozenset(n for n, statement in enumerate(pair.statements) if statement.basis == "visual")
+    return Case(ParsedChain.of(pair), scene, question or Question.of(pair), priors, boxes, visual)
 
 
 def check_case(case: Case, pair: Pair) -> list[Finding]:
@@ -77,7 +91,7 @@ def check_sample(sample: Sample, priors: Priors | None, scene: Scene | None = No
     said: dict[str, str] = {}
     denied: dict[str, str] = {}
     for pair in sample.pairs:
-        case = Case(ParsedChain.of(pair), scene, Question.of(pair), priors, _boxes(pair))
+        case = case_of(pair, scene, priors)
         found += [(pair.id, finding) for finding in check_case(case, pair)]
         said |= dict.fromkeys(case.shown(1), pair.id)
         denied |= dict.fromkeys(case.denied(1), pair.id)

@@ -34,6 +34,7 @@ class Case:
         scene: the facts of the frame.
         question: what was asked. Its `truth` is not trusted: checks take the truth from the scene.
         priors: statistics of the train surgeries, or None.
+        visual: numbers of the sentences that are declared to be of basis `visual`.
         boxes: the boxes of the pair, which `<bbox:n>` counts; those of the question where none are given.
     """
 
@@ -42,6 +43,7 @@ class Case:
     question: Question
     priors: Priors | None = None
     boxes: tuple[tuple[int, ...], ...] = ()
+    visual: frozenset[int] = frozenset()
 
     @cached_property
     def view(self) -> View:

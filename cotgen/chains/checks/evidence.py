@@ -21,6 +21,7 @@ BASIS_OF = {
     "statement": "follows",
     "prior": "prior",
     "knowledge": "knowledge",
+    "seen": "visual",
 }
 #: Evidence that only says where something is, and so does not weaken the label that says what it is.
 _PLACES = {"box"}
@@ -36,7 +37,7 @@ def declared(case: Case, pair: Pair) -> Iterator[Finding]:
     facts = {fact.id: fact for fact in case.scene.facts}
     for reading, statement in zip(case.readings, pair.statements, strict=False):
         weakest = basis_of(statement.evidence)
-        if statement.basis not in ("visual", weakest):
+        if statement.basis != weakest:
             yield found("basis", reading, f"the basis is '{statement.basis}', but the weakest evidence is '{weakest}'")
         for problem in unresolved(case, pair, statement, reading.number, facts):
             yield found("evidence", reading, problem)
@@ -91,6 +92,8 @@ def unresolved(case: Case, pair: Pair, statement: Statement, number: int, facts:
                 yield f"'{text}' is no knowledge that may be stated"
             elif item.procedure != case.scene.procedure:
                 yield f"'{text}' is true of another operation ({item.procedure})"
+        elif ref.kind == "seen" and ref.target != pair.writer:
+            yield f"'{text}' names another model than the writer of the chain"
         elif ref.kind == "prior" and case.priors is not None:
             try:
                 case.priors.resolve(ref.target)
@@ -117,10 +120,13 @@ def _covers(case: Case, reading: Reading, statement: Statement, facts: dict[str,
         and FREQUENCY_WORD.search(reading.text)
     ):
         yield found("evidence", reading, "a word of frequency needs a statistic of the train surgeries")
-    if statement.basis == "visual" and (
-        reading.named("instrument") or reading.named("act") or reading.named("object")
-    ):
-        yield found("basis", reading, "a visual sentence may describe what the facts name and add nothing")
+    if statement.basis == "visual" and reading.closed is not None and reading.closed.kind == "visual":
+        cited = {
+            term for ref in refs if ref.kind == "fact" and ref.target in facts for term in facts[ref.target].terms
+        }
+        for name in reading.closed.terms:
+            if name not in cited:
+                yield found("evidence", reading, f"the look of '{name}' is told without the fact that names it")
     if statement.basis not in ("label", "measured"):
         return
     yield from _cites(case, reading, statement, facts)

@@ -214,7 +214,7 @@ def terms_of_the_operation(case: Case) -> Iterator[Finding]:
 def closed_sentences(case: Case) -> Iterator[Finding]:
     """A sentence of closed wording says what is labelled: an act, a criterion by its votes, where the camera is."""
     for reading in case.claims:
-        if reading.closed is not None:
+        if reading.closed is not None and reading.closed.kind != "visual":
             yield from _CLOSED[reading.closed.kind](case, reading, reading.closed)
 
 
