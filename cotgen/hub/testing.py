@@ -17,6 +17,7 @@ import base64
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class HubServer:
         self.page = page
         self.before: Callable[[str], None] | None = None
         self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
 
     @property
@@ -126,6 +127,13 @@ class HubServer:
                 fault.times -= 1
                 return fault
         return None
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed in the middle of an answer is what this server is for."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> _Answer:
@@ -206,7 +214,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            if len(body) < size:
+                raise ConnectionResetError("the client went away in the middle of its request")
+            return body
         pieces = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             pieces.append(self.rfile.read(size))
@@ -432,7 +444,7 @@ def _lfs_batch(call: _Call) -> _Answer:
     objects = []
     for asked in call.json["objects"]:
         entry: dict[str, Any] = {"oid": asked["oid"], "size": asked["size"]}
-        if asked["oid"] not in repo.objects:
+        if asked["oid"] not in repo.objects or StoredFile(repo.objects[asked["oid"]], True).sha256 != asked["oid"]:
             href = f"{call.hub.url}/lfs/{repo.id}/{asked['oid']}"
             entry["actions"] = {"upload": {"href": href}, "verify": {"href": f"{href}/verify"}}
         objects.append(entry)

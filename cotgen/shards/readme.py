@@ -8,19 +8,11 @@ from typing import Any
 import yaml
 
 from cotgen.records import SPLITS, Manifest, SourceTerms
+from cotgen.shards.licences import strictest
 
 #: Column -> type, in the order in which the `datasets` WebDataset builder names them. `json` as a type keeps ragged
 #: records as they are; inferred types drop or crash on what the first five samples do not show.
 FEATURES = {"jpg": "image", "json": "json", "__key__": "string", "__url__": "string"}
-#: Licences that the Hub knows by name, as sources state them.
-_HUB_LICENCES = {
-    "cc by 4.0": "cc-by-4.0",
-    "cc by-sa 4.0": "cc-by-sa-4.0",
-    "cc by-nc 4.0": "cc-by-nc-4.0",
-    "cc by-nc-sa 4.0": "cc-by-nc-sa-4.0",
-    "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0",
-    "cc0 1.0": "cc0-1.0",
-}
 
 
 def features_of(manifest: Manifest) -> dict[str, str]:
@@ -72,8 +64,7 @@ def _header(manifest: Manifest, title: str) -> dict[str, Any]:
 
 def _licence(manifest: Manifest) -> dict[str, str]:
     stated = sorted({source.licence for source in manifest.sources})
-    known = _HUB_LICENCES.get(stated[0].lower()) if len(stated) == 1 else None
-    if known:
+    if known := strictest(stated):
         return {"license": known}
     return {"license": "other", "license_name": "; ".join(stated) or "unstated"}
 
