@@ -70,15 +70,18 @@ def _ready(folder: Path, frames: str, dry_run: bool) -> Iterator[Path]:
     from cotgen.shards.manifest import load
     from cotgen.shards.strip import without_pictures
 
-    if frames == "embed" or not load(folder).counts.get("images"):
-        yield folder
-    elif dry_run:
-        with tempfile.TemporaryDirectory() as scratch:
-            target = Path(scratch) / f"{folder.resolve().name}-reference"
-            without_pictures(folder, target)
-            yield target
-    else:
-        target = folder.resolve().with_name(f"{folder.resolve().name}-reference")
+    bare = frames == "reference" and load(folder).counts.get("images")
+    target = folder.resolve()
+    if bare:
+        target = target.with_name(f"{target.name}-reference")
+    if not dry_run:
         with hold(target, target.parent):
-            without_pictures(folder, target)
+            if bare:
+                without_pictures(folder, target)
             yield target
+    elif bare:
+        with tempfile.TemporaryDirectory() as scratch:
+            without_pictures(folder, Path(scratch) / target.name)
+            yield Path(scratch) / target.name
+    else:
+        yield target

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cotgen.errors import CotgenError
+from cotgen.hub.card import card, write_card
 from cotgen.hub.licences import Permission, permission, sources_of
 from cotgen.hub.remote import Remote, RemoteFile, Settings, Visibility
 from cotgen.records import SPLITS, Manifest
@@ -81,7 +82,7 @@ class Publication:
     """What to publish, and where to.
 
     Attributes:
-        folder: a finished folder; it is verified first.
+        folder: a finished folder; it is verified first, and then gets the card of this repository. The caller holds it.
         repo: `ORG/NAME`; made, private, where it is missing.
         tag: set on the commit that holds the folder; "" for none.
         visibility: of the repository once all is there.
@@ -108,7 +109,8 @@ class Publication:
             CotgenError: the folder is not whole, the Hub refuses, or the tag stands on other files. What was done
                 stays done; the same call goes on.
         """
-        allowed, files, manifest = self._prepare()
+        allowed, manifest = self._verified()
+        files = _files(self.folder, write_card(self.folder, self.repo, self.tag, allowed))
         remote = Remote(self.repo, self.api)
         _make_ready(remote, allowed, self.say)
         main, tags = remote.refs()
@@ -128,7 +130,11 @@ class Publication:
 
     def plan(self) -> list[str]:
         """In sentences what `publish` would do now; writes nothing. Raises what it would raise first."""
-        allowed, files, _ = self._prepare()
+        allowed, manifest = self._verified()
+        files = _files(self.folder, manifest)
+        if card(self.folder, manifest, self.repo, self.tag, allowed).encode() != (self.folder / README).read_bytes():
+            # With the card the checksums and the manifest change.
+            files |= {name: LocalFile(self.folder / name, files[name].size, "", "") for name in _LAST}
         remote = Remote(self.repo, self.api)
         steps = []
         there: dict[str, RemoteFile] = {}
@@ -153,7 +159,7 @@ class Publication:
         steps.append(f"Leave it {self.visibility}, {gate}.")
         return steps
 
-    def _prepare(self) -> tuple[Permission, dict[str, LocalFile], Manifest]:
+    def _verified(self) -> tuple[Permission, Manifest]:
         """Everything that needs no server: names, terms, verification."""
         folder = self.folder
         if not _REPO.fullmatch(self.repo):
@@ -174,9 +180,14 @@ class Publication:
             )
         for note in allowed.notes:
             self.say(note)
-        sums = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
-        sums |= {name: sha256_of(folder / name) for name in (SUMS, MANIFEST)}
-        return allowed, {name: _local(folder / name, sums[name]) for name in sorted(sums)}, manifest
+        return allowed, manifest
+
+
+def _files(folder: Path, manifest: Manifest) -> dict[str, LocalFile]:
+    """All files of a folder that was verified, by name."""
+    sums = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
+    sums |= {name: sha256_of(folder / name) for name in (SUMS, MANIFEST)}
+    return {name: _local(folder / name, sums[name]) for name in sorted(sums)}
 
 
 def _local(path: Path, sha256: str) -> LocalFile:

@@ -12,8 +12,9 @@ from typing import cast
 
 from cotgen.errors import CotgenError
 from cotgen.records import Manifest, Split, canonical_json
-from cotgen.shards.manifest import is_sealed, load, load_priors, seal
-from cotgen.shards.pack import Entry, pack
+from cotgen.shards.index import INDEX
+from cotgen.shards.manifest import PRIORS, README, SUMS, is_sealed, load, load_priors, seal
+from cotgen.shards.pack import DATA, Entry, pack
 from cotgen.shards.stored import StoredRecords
 
 #: Goes up when the same folder gives other bytes.
@@ -44,7 +45,7 @@ def without_pictures(folder: Path, out: Path) -> Manifest:
                 return found
             if found.config.get("frames") != "reference" or len(found.parents) != 1:
                 raise CotgenError(f"{out} is another data set; move it away, the version without pictures goes there")
-        elif out.exists() and not unfinished.exists() and any(out.iterdir()):
+        elif out.exists() and not {path.name for path in out.iterdir()} <= {DATA, INDEX, README, PRIORS, SUMS}:
             raise CotgenError(f"{out} is not empty; move it away, the version without pictures goes there")
         places = list(stored.places())
         entries = [

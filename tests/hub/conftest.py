@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,13 +33,19 @@ def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build whose frames may be shared: of the look-alike of Endoscapes. Never write into it."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build whose frames may be shared: of the look-alike of Endoscapes."""
     base = tmp_path_factory.mktemp("hub")
     make_look_alike("endoscapes", base / "demo", surgeries=6, seconds=10, seed=0, progress=lambda done, total: None)
     given = {"source": "endoscapes", "root": [str(base / "demo")], "out": base / "open", "workers": 1, "shards": 2}
     assert build(load_config(None, given), Reporter(None), env={}).exit_code == 0
     return base / "open"
+
+
+@pytest.fixture
+def open_folder(built: Path, tmp_path: Path) -> Path:
+    """A copy of it: publishing puts the card into the folder."""
+    return Path(shutil.copytree(built, tmp_path / "open"))
 
 
 @pytest.fixture(scope="session")

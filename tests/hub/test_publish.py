@@ -350,6 +350,9 @@ def test_the_printed_lines_load_what_was_published(
     code = "\n".join([*done.loading, 'print(sample["__key__"], sample["json"]["key"], sample["jpg"].size)'])
     out, err = program("-c", code).communicate()
     assert len(out.split()) == 4 and len(set(out.split()[:2])) == 1, err
+    code = f"from datasets import load_dataset\nprint(sum(map(len, load_dataset('{REPO}').values())))"
+    out, err = program("-c", code).communicate()
+    assert out.strip() == str(load(open_folder).counts["samples"]), err
     snapshot = f"from huggingface_hub import snapshot_download as s\nprint(s('{REPO}', repo_type='dataset'))"
     out, err = program("-c", snapshot).communicate()
     assert verify(Path(out.strip())).ok, err
