@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cotgen import __version__
+from cotgen.cli.hub import publish
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -410,3 +411,6 @@ def diff(
     found = run(a, b)
     show_diff(_console(), found)
     raise typer.Exit(0 if found.same else 1)
+
+
+app.command()(publish)

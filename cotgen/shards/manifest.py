@@ -22,13 +22,14 @@ PRIORS = "priors.json"
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\\\n]+)")
 
 
-def seal(out: Path, manifest: Manifest, priors: Priors | None = None) -> Manifest:
+def seal(out: Path, manifest: Manifest, priors: Priors | None = None, card: str = "") -> Manifest:
     """Write README.md, priors.json where there are priors, SHA256SUMS and, last, manifest.json.
 
     Args:
         out: a folder with `data/` and `index.parquet`.
         manifest: what it holds; `files` is filled in here.
         priors: the statistics that its chains cite.
+        card: the text of README.md; by default `readme(manifest)`.
 
     Returns:
         The manifest as written.
@@ -37,7 +38,7 @@ def seal(out: Path, manifest: Manifest, priors: Priors | None = None) -> Manifes
         CotgenError: the folder cannot be written.
     """
     unseal(out)
-    write_bytes(out / README, readme(manifest).encode())
+    write_bytes(out / README, (card or readme(manifest)).encode())
     if priors is None:
         (out / PRIORS).unlink(missing_ok=True)
     else:

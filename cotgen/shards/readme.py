@@ -8,19 +8,11 @@ from typing import Any
 import yaml
 
 from cotgen.records import SPLITS, Manifest, SourceTerms
+from cotgen.shards.licences import strictest
 
 #: Column -> type, in the order in which the `datasets` WebDataset builder names them. `json` as a type keeps ragged
 #: records as they are; inferred types drop or crash on what the first five samples do not show.
 FEATURES = {"jpg": "image", "json": "json", "__key__": "string", "__url__": "string"}
-#: Licences that the Hub knows by name, as sources state them.
-_HUB_LICENCES = {
-    "cc by 4.0": "cc-by-4.0",
-    "cc by-sa 4.0": "cc-by-sa-4.0",
-    "cc by-nc 4.0": "cc-by-nc-4.0",
-    "cc by-nc-sa 4.0": "cc-by-nc-sa-4.0",
-    "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0",
-    "cc0 1.0": "cc0-1.0",
-}
 
 
 def features_of(manifest: Manifest) -> dict[str, str]:
@@ -30,29 +22,30 @@ def features_of(manifest: Manifest) -> dict[str, str]:
 
 def readme(manifest: Manifest) -> str:
     """The text of README.md; depends on the manifest alone."""
-    title = _listed([source.title for source in manifest.sources]) or "surgical video"
+    title = listed([source.title for source in manifest.sources]) or "surgical video"
     parts = [
-        f"---\n{yaml.safe_dump(_header(manifest, title), sort_keys=False, allow_unicode=True, width=1000)}---",
+        f"---\n{yaml.safe_dump(card_header(manifest, title), sort_keys=False, allow_unicode=True, width=1000)}---",
         f"# Three-level chains of thought on {title}",
-        _INTRODUCTION,
+        INTRODUCTION,
         "## What is in it",
-        _counts_table(manifest),
-        *_by_source(manifest),
+        counts_table(manifest),
+        *by_source(manifest),
         f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
         *_blind(manifest),
         "## How to load it",
         _LOADING,
         "## What was left out",
-        _left_out(manifest),
+        left_out_list(manifest),
         "## Licence and citation",
-        *(_source(source) for source in manifest.sources),
-        *_strictest(manifest.sources),
+        *(source_terms(source) for source in manifest.sources),
+        *strictest_terms(manifest.sources),
         "The chains are generated text. They are for research and no medical advice.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _header(manifest: Manifest, title: str) -> dict[str, Any]:
+def card_header(manifest: Manifest, title: str) -> dict[str, Any]:
+    """The head of README.md, which loaders read: licence, configurations, features."""
     features = [{"name": name, "dtype": dtype} for name, dtype in features_of(manifest).items()]
     splits = [split for split in SPLITS if any(shard.split == split for shard in manifest.shards)]
     return {
@@ -73,13 +66,13 @@ def _header(manifest: Manifest, title: str) -> dict[str, Any]:
 
 def _licence(manifest: Manifest) -> dict[str, str]:
     stated = sorted({source.licence for source in manifest.sources})
-    known = _HUB_LICENCES.get(stated[0].lower()) if len(stated) == 1 else None
-    if known:
+    if known := strictest(stated):
         return {"license": known}
     return {"license": "other", "license_name": "; ".join(stated) or "unstated"}
 
 
-def _counts_table(manifest: Manifest) -> str:
+def counts_table(manifest: Manifest) -> str:
+    """Surgeries, frames and pairs by split and task."""
     counts: Mapping[str, Any] = manifest.counts
     by_split: Mapping[str, Mapping[str, int]] = counts.get("pairs_by_split_and_task", {})
     tasks = sorted({task for row in by_split.values() for task in row})
@@ -111,7 +104,8 @@ def _blind(manifest: Manifest) -> Iterator[str]:
     yield "\n".join(lines)
 
 
-def _left_out(manifest: Manifest) -> str:
+def left_out_list(manifest: Manifest) -> str:
+    """What is not in it, and why."""
     if not manifest.left_out:
         return "Nothing."
     lines = []
@@ -121,12 +115,12 @@ def _left_out(manifest: Manifest) -> str:
     return "\n".join(lines).replace("surgerys", "surgeries")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """`A`, `A and B`, `A, B and C`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _by_source(manifest: Manifest) -> Iterator[str]:
+def by_source(manifest: Manifest) -> Iterator[str]:
     """Where several sources are joined: questions by the source whose labels they ask about, and disagreement."""
     pairs: Mapping[str, Mapping[str, int]] = manifest.counts.get("pairs_by_source_and_task", {})
     if pairs:
@@ -138,11 +132,12 @@ def _by_source(manifest: Manifest) -> Iterator[str]:
         yield "\n".join(lines)
     disputed: Mapping[str, int] = manifest.counts.get("disputed", {})
     if disputed:
-        counts = _listed([f"{count:,} frames in {kind}" for kind, count in disputed.items()])
+        counts = listed([f"{count:,} frames in {kind}" for kind, count in disputed.items()])
         yield f"Where the sources of a frame contradict one another, nothing is asked of that kind: {counts}."
 
 
-def _source(source: SourceTerms) -> str:
+def source_terms(source: SourceTerms) -> str:
+    """Licence, terms and citation of one source."""
     homepage = f" ({source.homepage})" if source.homepage else ""
     citation = f" Cite: {source.citation}" if source.citation else ""
     return (
@@ -151,7 +146,7 @@ def _source(source: SourceTerms) -> str:
     )
 
 
-def _strictest(sources: Sequence[SourceTerms]) -> Iterator[str]:
+def strictest_terms(sources: Sequence[SourceTerms]) -> Iterator[str]:
     """What holds for the whole where several licences meet."""
     if len(sources) > 1:
         frames = _may(all(source.share_frames for source in sources))
@@ -163,7 +158,7 @@ def _may(allowed: bool) -> str:
     return "may be shared" if allowed else "must not be shared"
 
 
-_INTRODUCTION = """\
+INTRODUCTION = """\
 Questions about single frames of surgical video, each answered by a chain of thought in three levels: what is seen
 (perceptual grounding), what is done to what (relational understanding), what that means for the question (contextual
 reasoning). Each sentence names what it rests on: a label of the frame, a measurement, an earlier sentence, a count

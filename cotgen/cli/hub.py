@@ -1,0 +1,87 @@
+"""`cotgen publish`: from a finished folder to the Hub."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cotgen.hub.remote import Visibility
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A finished data set.")],
+    repo: Annotated[str, typer.Option(help="ORG/NAME on the Hub; made, private, where it is missing.")],
+    tag: Annotated[str, typer.Option(help="Of this release, such as v1.0.0; it is set once and never moved.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    frames: Annotated[
+        str,
+        typer.Option(
+            help="embed: as the folder is. reference: without its pictures, from FOLDER-reference beside it."
+        ),
+    ] = "embed",
+    private: Annotated[bool, typer.Option("--private", help="Leave it private at the end.")] = False,
+    have_the_right: Annotated[
+        bool,
+        typer.Option(
+            "--i-have-the-right", help="Your word that data of unknown terms, as your own, may be published."
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes of the verification.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")] = False,
+) -> None:
+    """Publish a data set on the Hugging Face Hub: verified first, into a pull request, checked, merged, tagged.
+
+    Run the same command again after an interruption. Where nothing is new, nothing is committed. HF_TOKEN or
+    `hf auth login` says who you are.
+    """
+    from cotgen.hub.publish import Publication
+
+    if frames not in ("embed", "reference"):
+        raise typer.BadParameter("is embed or reference", param_hint="--frames")
+    visibility: Visibility = "private" if private else "public"
+    say = _silent if quiet else typer.echo
+    with _ready(folder, frames, dry_run) as taken:
+        wanted = Publication(taken, repo, tag, visibility, have_the_right, workers=workers, say=say)
+        if dry_run:
+            for step in wanted.plan():
+                typer.echo(step)
+            return
+        done = wanted.publish()
+    new = f"{done.files:,} files new or changed" if done.files else "nothing new"
+    typer.echo(f"{done.repo} is at revision {done.revision}{f', tag {done.tag}' if done.tag else ''}: {new}.")
+    for line in done.loading:
+        typer.echo(line)
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+@contextmanager
+def _ready(folder: Path, frames: str, dry_run: bool) -> Iterator[Path]:
+    """The folder to publish: the given one, or beside it the same without pictures."""
+    from cotgen.build.files import hold
+    from cotgen.shards.manifest import load
+    from cotgen.shards.strip import without_pictures
+
+    bare = frames == "reference" and load(folder).counts.get("images")
+    target = folder.resolve()
+    if bare:
+        target = target.with_name(f"{target.name}-reference")
+    if not dry_run:
+        with hold(target, target.parent):
+            if bare:
+                without_pictures(folder, target)
+            yield target
+    elif bare:
+        with tempfile.TemporaryDirectory() as scratch:
+            without_pictures(folder, Path(scratch) / target.name)
+            yield Path(scratch) / target.name
+    else:
+        yield target

@@ -1,0 +1,310 @@
+"""Publishing a finished folder: verified, into a pull request, checked on the server, merged, tagged, then opened.
+
+The server is the only memory. Every step first looks whether it is done, so the same command goes on after any
+interruption, and where nothing is new it makes no commit. Readers never see a half-published main: shards and index go
+into a pull request first, card, checksums and manifest last, and main changes in the one commit that merges it. A tag
+is never moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cotgen.errors import CotgenError
+from cotgen.hub.card import card, write_card
+from cotgen.hub.licences import Permission, permission, sources_of
+from cotgen.hub.remote import Remote, RemoteFile, Settings, Visibility
+from cotgen.records import SPLITS, Manifest
+from cotgen.shards.files import sha256_of
+from cotgen.shards.index import INDEX
+from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, load
+from cotgen.shards.pack import DATA
+from cotgen.shards.verify import verify
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_TAG = re.compile(r"[A-Za-z0-9][\w.+-]*")
+#: In the commit that finishes the pull request.
+_LAST = (README, SUMS, MANIFEST)
+#: Names at the top of the folder that are cotgen's, so that one which is no longer needed is removed.
+_OURS = {INDEX, PRIORS, *_LAST}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file to publish: its place on disk, size in bytes, sha256 and git object id."""
+
+    path: Path
+    size: int
+    sha256: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is on the Hub now.
+
+    Attributes:
+        repo: `ORG/NAME`.
+        revision: id of the commit that holds exactly this folder.
+        tag: its tag, or "".
+        files: how many files were new or changed; 0 where nothing was to be committed.
+        removed: files of an earlier release that were removed.
+        split: the first that it has.
+    """
+
+    repo: str
+    revision: str
+    tag: str
+    files: int
+    removed: tuple[str, ...]
+    split: str
+
+    @property
+    def loading(self) -> list[str]:
+        """The three lines that load this very revision."""
+        return [
+            "from datasets import load_dataset",
+            f'ds = load_dataset("{self.repo}", revision="{self.revision}", streaming=True)',
+            f'sample = next(iter(ds["{self.split}"]))',
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What to publish, and where to.
+
+    Attributes:
+        folder: a finished folder; it is verified first, and then gets the card of this repository. The caller holds it.
+        repo: `ORG/NAME`; made, private, where it is missing.
+        tag: set on the commit that holds the folder; "" for none.
+        visibility: of the repository once all is there.
+        have_the_right: the user's word for data whose terms cotgen does not know.
+        api: a client with endpoint and token; by default that of the environment (`HF_ENDPOINT`, `HF_TOKEN`, a login).
+        workers: processes of the verification.
+        say: called with a sentence at every step.
+    """
+
+    folder: Path
+    repo: str
+    tag: str = ""
+    visibility: Visibility = "public"
+    have_the_right: bool = False
+    api: HfApi | None = None
+    workers: int = 1
+    say: Callable[[str], None] = lambda text: None
+
+    def publish(self) -> Published:
+        """Publish the folder, or finish publishing it.
+
+        Raises:
+            LicenceError: the terms of a source do not allow it.
+            CotgenError: the folder is not whole, the Hub refuses, or the tag stands on other files. What was done
+                stays done; the same call goes on.
+        """
+        allowed, manifest = self._verified()
+        files = _files(self.folder, write_card(self.folder, self.repo, self.tag, allowed))
+        remote = Remote(self.repo, self.api)
+        _make_ready(remote, allowed, self.say)
+        main, tags = remote.refs()
+        if self.tag in tags:
+            _check_tag(remote, self.tag, tags[self.tag], files)
+            done = _Upload(tags[self.tag])
+        elif _differences(files, remote.files(main)).none:
+            done = _Upload(main)
+        else:
+            done = _upload(remote, files, manifest, main, self.say)
+        if self.tag and self.tag not in tags:
+            self.say(f"Tagging {done.revision[:12]} as {self.tag}.")
+            remote.tag(self.tag, done.revision)
+        _open(remote, allowed, self.visibility, self.say)
+        split = next(split for split in SPLITS if any(shard.split == split for shard in manifest.shards))
+        return Published(self.repo, done.revision, self.tag, done.files, done.removed, split)
+
+    def plan(self) -> list[str]:
+        """In sentences what `publish` would do now; writes nothing. Raises what it would raise first."""
+        allowed, manifest = self._verified()
+        files = _files(self.folder, manifest)
+        if card(self.folder, manifest, self.repo, self.tag, allowed).encode() != (self.folder / README).read_bytes():
+            # With the card the checksums and the manifest change.
+            files |= {name: LocalFile(self.folder / name, files[name].size, "", "") for name in _LAST}
+        remote = Remote(self.repo, self.api)
+        steps = []
+        there: dict[str, RemoteFile] = {}
+        tags: dict[str, str] = {}
+        if remote.exists():
+            main, tags = remote.refs()
+            if self.tag in tags:
+                _check_tag(remote, self.tag, tags[self.tag], files)
+            there = remote.files(tags.get(self.tag, main))
+        else:
+            steps.append(f"Create {self.repo}, private.")
+        change = _differences(files, there)
+        if not change.none:
+            size = sum(files[name].size for name in change.changed)
+            steps.append(f"Upload {len(change.changed)} of {len(files)} files ({size:,} bytes) into a pull request.")
+            if change.surplus:
+                steps.append(f"Remove {', '.join(change.surplus)}.")
+            steps.append("Check sizes and checksums on the server, and merge.")
+        if self.tag and self.tag not in tags:
+            steps.append(f"Tag the commit as {self.tag}.")
+        gate = "gated: readers accept the terms first" if allowed.gated else "open to all"
+        steps.append(f"Leave it {self.visibility}, {gate}.")
+        return steps
+
+    def _verified(self) -> tuple[Permission, Manifest]:
+        """Everything that needs no server: names, terms, verification."""
+        folder = self.folder
+        if not _REPO.fullmatch(self.repo):
+            raise CotgenError(f"{self.repo!r} is no name of a repository; give --repo ORG/NAME")
+        if self.tag and not _TAG.fullmatch(self.tag):
+            raise CotgenError(f"{self.tag!r} is no name of a tag; give one such as v1.0.0")
+        manifest = load(folder)
+        frames = bool(manifest.counts.get("images"))
+        names = sources_of(folder, manifest)
+        allowed = permission(names, manifest, frames=frames, have_the_right=self.have_the_right)
+        self.say(f"Verifying {folder}.")
+        report = verify(folder, workers=self.workers)
+        if not report.ok:
+            first = report.problems[0]
+            raise CotgenError(
+                f"{folder} is not whole ({sum(report.found.values()):,} problems; {first.file}: {first.what}). "
+                f"Nothing was published. `cotgen verify {folder}` lists them"
+            )
+        for note in allowed.notes:
+            self.say(note)
+        return allowed, manifest
+
+
+def _files(folder: Path, manifest: Manifest) -> dict[str, LocalFile]:
+    """All files of a folder that was verified, by name."""
+    sums = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
+    sums |= {name: sha256_of(folder / name) for name in (SUMS, MANIFEST)}
+    return {name: _local(folder / name, sums[name]) for name in sorted(sums)}
+
+
+def _local(path: Path, sha256: str) -> LocalFile:
+    size = path.stat().st_size
+    digest = hashlib.sha1(b"blob %d\0" % size)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return LocalFile(path, size, sha256, digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """Names that the server lacks or has otherwise, and names of ours that it has too many."""
+
+    changed: list[str]
+    surplus: list[str]
+
+    @property
+    def none(self) -> bool:
+        return not self.changed and not self.surplus
+
+
+def _differences(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> _Differences:
+    """What must change on the server, by the sizes and sums that it states itself."""
+    changed = [name for name, file in files.items() if not _same(file, there.get(name))]
+    # A foreign tar in data/ would be read with ours.
+    surplus = [name for name in there if name not in files and (name.startswith(f"{DATA}/") or name in _OURS)]
+    return _Differences(changed, sorted(surplus))
+
+
+def _same(file: LocalFile, there: RemoteFile | None) -> bool:
+    if there is None or there.size != file.size:
+        return False
+    return there.sha256 == file.sha256 if there.sha256 else there.blob == file.blob
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    revision: str
+    files: int = 0
+    removed: tuple[str, ...] = ()
+
+
+def _check_tag(remote: Remote, tag: str, commit: str, files: dict[str, LocalFile]) -> None:
+    if not _differences(files, remote.files(commit)).none:
+        raise CotgenError(
+            f"{tag} of {remote.repo} stands on commit {commit[:12]}, which holds other files. A tag is never moved, since "
+            "others cite it: give another --tag. Nothing was changed"
+        )
+
+
+def _make_ready(remote: Remote, allowed: Permission, say: Callable[[str], None]) -> None:
+    """Make the repository where it is missing; one that is public already gets its gate before a file arrives."""
+    if not remote.exists():
+        say(f"Creating {remote.repo}, private.")
+        remote.make()
+    elif allowed.gated and remote.settings() == Settings("public", ""):
+        remote.set_gate()
+
+
+def _upload(
+    remote: Remote, files: dict[str, LocalFile], manifest: Manifest, main: str, say: Callable[[str], None]
+) -> _Upload:
+    """Bring the folder into main by a pull request; goes on with one that an earlier call left."""
+    title = f"cotgen {files[SUMS].sha256[:16]}"
+    pull = remote.pull_of(title)
+    if pull is None:
+        pull = remote.open_pull(title, _description(manifest))
+    else:
+        say(f"Going on with pull request {pull.number}.")
+    begun = _differences(files, remote.files(main))
+    data = [name for name in _differences(files, remote.files(pull.branch)).changed if name not in _LAST]
+    if data:
+        say(f"Uploading {len(data)} files into {pull.branch}.")
+        remote.upload(files[INDEX].path.parent, data, pull.branch, f"{title}: data")
+    head = remote.head(pull.branch)
+    rest = _differences(files, remote.files(head))
+    _insist_on_arrival(remote, [name for name in rest.changed if name not in _LAST])
+    if not rest.none:
+        add = {name: files[name].path for name in rest.changed}
+        remote.commit(add, rest.surplus, pull.branch, head, title)
+        rest = _differences(files, remote.files(pull.branch))
+        _insist_on_arrival(remote, rest.changed + rest.surplus)
+    say(f"All {len(files)} files are on the server with their sizes and checksums. Merging.")
+    revision = remote.merge(pull)
+    wrong = _differences(files, remote.files(revision))
+    if not wrong.none:
+        raise CotgenError(
+            f"After the merge {remote.repo} differs in {', '.join((wrong.changed + wrong.surplus)[:10])}: somebody else "
+            "changed main meanwhile. Run the same command again"
+        )
+    return _Upload(revision, len(begun.changed), tuple(begun.surplus))
+
+
+def _description(manifest: Manifest) -> str:
+    counts = manifest.counts
+    return (
+        f"{counts.get('samples', 0):,} samples with {counts.get('pairs', 0):,} pairs in {len(manifest.shards)} shards; "
+        f"build {manifest.fingerprint}."
+    )
+
+
+def _insist_on_arrival(remote: Remote, names: list[str]) -> None:
+    if names:
+        raise CotgenError(
+            f"{remote.repo}: {len(names)} files are not on the server as they are here ({', '.join(names[:10])}). Nothing "
+            "was merged; if no file changed here meanwhile, run the same command again"
+        )
+
+
+def _open(remote: Remote, allowed: Permission, visibility: Visibility, say: Callable[[str], None]) -> None:
+    """Set the gate and then who sees the repository; a gate that its owner set is never opened."""
+    now = remote.settings()
+    if allowed.gated and not now.gated:
+        say("Setting the gate: readers accept the terms first.")
+        remote.set_gate()
+    if now.visibility != visibility:
+        say(f"Making it {visibility}.")
+        remote.set_visibility(visibility)

@@ -1,0 +1,88 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cotgen.build.config import load_config
+from cotgen.build.report import Reporter
+from cotgen.build.run import build
+from cotgen.hub.testing import HubServer
+from cotgen.sources.demo.look_alikes import make_look_alike
+from tests.shards.samples import Made, make, write_folder
+
+TOKEN = "hf_MarkedTokenOfTheTests"
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client uploads through Git LFS, quietly."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build whose frames may be shared: of the look-alike of Endoscapes."""
+    base = tmp_path_factory.mktemp("hub")
+    make_look_alike("endoscapes", base / "demo", surgeries=6, seconds=10, seed=0, progress=lambda done, total: None)
+    given = {"source": "endoscapes", "root": [str(base / "demo")], "out": base / "open", "workers": 1, "shards": 2}
+    assert build(load_config(None, given), Reporter(None), env={}).exit_code == 0
+    return base / "open"
+
+
+@pytest.fixture
+def open_folder(built: Path, tmp_path: Path) -> Path:
+    """A copy of it: publishing puts the card into the folder."""
+    return Path(shutil.copytree(built, tmp_path / "open"))
+
+
+@pytest.fixture(scope="session")
+def closed() -> Made:
+    """Samples of Cholec80, whose frames may not be shared."""
+    return make(seconds=4)
+
+
+@pytest.fixture
+def closed_folder(closed: Made, tmp_path: Path) -> Path:
+    return write_folder(closed, tmp_path / "closed")
+
+
+@pytest.fixture
+def program(hub: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start Python in a process of its own whose Hub is this one: the client reads `HF_ENDPOINT` when it is imported."""
+
+    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "HOME": str(tmp_path),
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": TOKEN,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            **more,
+        }
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
