@@ -70,8 +70,8 @@ _PATTERNS = tuple(
         rf"there is blood (?:{_WHERE}|on {_THING})",
         rf"(?:a )?(?:light )?(?:reflections?|highlights?) {_SEEN} (?:{_WHERE}|on {_OF}{_THING})",
         r"the (?:field|view|picture|image) (?:is|looks|appears) (?:slightly |partly |a little )?"
-        r"(?:blurred|foggy|hazy|smoky|dark|bright|sharp|out of focus)"
-        r"(?: and (?:blurred|foggy|hazy|smoky|dark|bright))?",
+        # How bright it is is measured, and told of a black picture alone.
+        r"(?:blurred|foggy|hazy|smoky|sharp|out of focus)(?: and (?:blurred|foggy|hazy|smoky))?",
         r"(?:yellow |yellowish )?(?:fat|fatty tissue) "
         rf"(?:covers|surrounds|lies (?:on|around|over)|is seen (?:on|around|over)) (?:part of )?{_THING}",
         rf"(?:(?:a|an|the|one|some) )?(?:(?:metal|metallic|plastic|white|silver) )?(?:{'|'.join(UNLABELLED)})s?"

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from cotgen.chains.checks import case_of, check_case
+from cotgen.chains.grammar import BLACK, LIT
+from cotgen.chains.lexicon import mentions
 from cotgen.chains.teacher import Draft, ReplyError, draft, objections, pair_of, reply_from, rules
+from cotgen.chains.visual import visual
 from cotgen.chains.write import write_pair
 from cotgen.records import Measured, Pair, Scene, Statement
 from cotgen.surgeries.priors import Priors
@@ -193,3 +196,9 @@ def test_what_is_asked_again_quotes_the_findings() -> None:
     text = objections(findings, pair)
     assert '"Scissors are in view.": ' in text and "Write the whole chain again" in text
     assert "rests on nothing" in objections("Statement 1 rests on nothing.", None)
+
+
+@pytest.mark.parametrize("text", [*BLACK[0], *LIT[0]])
+def test_what_a_template_says_of_light_is_no_look(text: str) -> None:
+    told = text.format(a="a hook", is_="is", **{"is": "is"})
+    assert visual(told, tuple(mentions(told))) is None
