@@ -15,8 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
+from cotgen.build.teaching import Teaching
 from cotgen.errors import CotgenError
 from cotgen.records import canonical_json
 
@@ -33,8 +34,8 @@ PIXELS = ("cholec80", "cholect50")
 _LONGEST_RATE = 10**6
 
 
-class BuildConfig(BaseModel):
-    """What to build, from what, and where to.
+class BuildConfig(Teaching):
+    """What to build, from what, and where to; who writes the chains is told by `Teaching`.
 
     Attributes:
         source: names of the data sets, `cholec80`; `all` for all that are found below the roots. Those that label the
@@ -263,6 +264,7 @@ class BuildConfig(BaseModel):
             "priors": priors,
             **({"context": self.context} if self.context else {}),
             **({"balance": True} if self.balance else {}),
+            **({"teacher": told} if (told := self.told()) else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from cotgen.build.files import HashCache, explain, make_folder, read_footer, stamp, sync_folder, write_whole
+from cotgen.build.taught import Tally
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, Split, canonical_json
 from cotgen.sources.base import inside
@@ -191,6 +192,7 @@ class Gathered:
         by_source: source -> task -> questions about its labels.
         disputed: kind of fact -> frames where the sources contradict one another in it.
         balance: task -> why -> questions that a balanced build left out.
+        teacher: what a teacher was asked, and what came of it.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -201,6 +203,7 @@ class Gathered:
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
     disputed: Counter[str] = field(default_factory=Counter)
     balance: dict[str, dict[str, int]] = field(default_factory=dict)
+    teacher: Tally = field(default_factory=Tally)
 
 
 class Samples:
@@ -251,6 +254,8 @@ class Samples:
             _add(found.by_source, footer["by_source"])
             _add(found.balance, footer.get("balance", {}))
             found.disputed.update(footer["disputed"])
+            if "teacher" in footer:
+                found.teacher.add(Tally.of(footer["teacher"]))
             found.left_out += [
                 LeftOut.model_validate({"what": what, "reason": reason, "count": count, "examples": examples})
                 for what, reason, count, examples in footer["left_out"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
     from rich.table import Table
+
+    from cotgen.build.taught import Tally
+    from cotgen.models.client import Client
 
 #: Seconds between two lines about the same step in a log; the first comes early, so that a log shows life.
 _FIRST_LINE_S = 5.0
@@ -29,6 +32,7 @@ STEPS = {
     "count": "surgeries",
     "hash": "bytes",
     "frames": "frames",
+    "ask": "frames",
     "chains": "frames",
     "pack": "samples",
 }
@@ -55,6 +59,7 @@ class Reporter:
         self._meters: dict[str, _Meter] = {}
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._watched: dict[str, Callable[[], list[str]]] = {}
 
     def __enter__(self) -> Reporter:
         return self
@@ -88,15 +93,31 @@ class Reporter:
         else:
             self._line(step, meter)
 
+    def watch(self, step: str, lines: Callable[[], list[str]]) -> None:
+        """Show lines about a step below the bars, made anew each time; in a log the first of them follows the step's."""
+        self._watched[step] = lines
+
     @property
     def _live(self) -> bool:
         return self._console is not None and self._console.is_terminal
 
     def _show(self, step: str, meter: _Meter) -> None:
         if self._bars is None:
+            from rich.console import RenderableType
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.text import Text
 
-            self._bars = Progress(
+            watched = self._watched
+
+            class Bars(Progress):
+                """The bars, and below them what is watched."""
+
+                def get_renderables(self) -> Iterable[RenderableType]:
+                    yield from super().get_renderables()
+                    for lines in list(watched.values()):
+                        yield Text("\n".join(f"         {line}" for line in lines()))
+
+            self._bars = Bars(
                 TextColumn("{task.description:<8}"),
                 BarColumn(bar_width=30),
                 TextColumn("{task.fields[amount]:>28}"),
@@ -126,6 +147,8 @@ class Reporter:
         meter.said = now
         meter.finished = ended
         self.say(f"{time.strftime('%H:%M:%S')} {step}: {_amount(step, meter)}, {_rate(step, meter)}, {_left(meter)}")
+        if step in self._watched:
+            self.say("; ".join(self._watched[step]()))
 
 
 def _size(count: float) -> str:
@@ -165,6 +188,43 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def teaching_lines(tally: Tally, client: Client, start: float) -> list[str]:
+    """What the live panel says of a teacher at work.
+
+    Args:
+        tally: of the questions that are answered.
+        client: the teacher's.
+        start: `time.monotonic()` when it began.
+    """
+    counts, seconds = client.counts, max(time.monotonic() - start, 1e-3)
+    tokens = counts.prompt_tokens + counts.completion_tokens
+    answered = tally.accepted + tally.refused
+    lines = [
+        f"{client.limit.in_flight} requests in flight of at most {client.limit.cap:.0f}, {counts.replies / seconds:,.1f}"
+        f" replies/s, {counts.cached:,} from the cache, {tokens:,} tokens ({tokens / seconds:,.0f}/s)",
+        f"{tally.accepted:,} of {answered:,} chains accepted ({_percent(tally.accepted, answered)}), "
+        f"{tally.reasked:,} asked again, {tally.mended:,} of them mended, {tally.given_up:,} given up",
+    ]
+    if tally.reasons:
+        lines.append("refused for: " + ", ".join(f"{name} {count:,}" for name, count in tally.reasons.most_common(6)))
+    if counts.retries:
+        lines.append("retries: " + ", ".join(f"{name} {count:,}" for name, count in counts.retries.most_common(6)))
+    return lines
+
+
+def asked_of(client: Client) -> str:
+    """What a client has sent, in a sentence."""
+    counts = client.counts
+    return (
+        f"{counts.sent:,} requests sent, {counts.cached:,} replies from the cache, {counts.prompt_tokens:,} tokens read and "
+        f"{counts.completion_tokens:,} written by the model"
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none yet"
+
+
 @dataclass
 class Outcome:
     """What came of a build.
@@ -182,6 +242,9 @@ class Outcome:
         seconds: step -> seconds of work, over all processes.
         wall_s: seconds from start to end.
         traces: where the details of defects are.
+        teacher: what a teacher was asked and what came of it; None where templates write all.
+        rejected: where the refused replies are.
+        requests: what was sent in this run, in a sentence; "" where nothing was.
     """
 
     out: Path
@@ -196,11 +259,14 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     wall_s: float = 0.0
     traces: Path | None = None
+    teacher: Tally | None = None
+    rejected: Path | None = None
+    requests: str = ""
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 where a surgery failed or its pictures are damaged."""
-        return 1 if self.failed or self.damaged else 0
+        """0, or 1 where a surgery failed, its pictures are damaged, or a server left questions unanswered."""
+        return 1 if self.failed or self.damaged or (self.teacher and self.teacher.given_up) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +320,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             _row(table, item.what, f"{item.count:,}", item.reason, ", ".join(item.examples[:3]))
         console.print(table)
     _unusual(console, outcome.notes)
+    if outcome.teacher is not None:
+        _teacher(console, outcome, outcome.teacher)
     if outcome.failed or outcome.damaged:
         table = _table("Failed", "surgery", "why")
         for surgery, why in sorted([*outcome.failed.items(), *outcome.damaged.items()]):
@@ -266,6 +334,37 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         out = shlex.quote(str(outcome.out))
         _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
         _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
+
+
+def _teacher(console: Console, outcome: Outcome, tally: Tally) -> None:
+    """What a teacher's replies came to, and why they were refused."""
+    answered = tally.accepted + tally.refused
+    _print(
+        console,
+        f"Teacher: {tally.accepted:,} of {answered:,} chains accepted ({_percent(tally.accepted, answered)}), "
+        f"{tally.mended:,} of them after a second request. {outcome.requests}",
+    )
+    rows = tally.plain()["by_basis"]
+    if rows:
+        table = _table("Sentences of the teacher by basis", "basis", "written", "without a finding", "share", "kept")
+        for basis, row in rows.items():
+            written, sound = row["written"], row["sound"]
+            _row(table, basis, f"{written:,}", f"{sound:,}", _percent(sound, written), f"{row['kept']:,}")
+        console.print(table)
+    if tally.reasons:
+        table = _table("Why replies were refused", "check", "replies")
+        for name, count in sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0])):
+            _row(table, name, f"{count:,}")
+        console.print(table)
+        _print(console, f"Every refused reply, with its reasons: {outcome.rejected}")
+    if tally.judged:
+        _print(console, "Judge: " + ", ".join(f"{name} {count:,}" for name, count in sorted(tally.judged.items())))
+    if tally.given_up:
+        _print(
+            console,
+            f"{tally.given_up:,} questions have no reply since the server failed; they have what --teacher-fallback "
+            "says. Run the same command again to ask them, and nothing else.",
+        )
 
 
 def _unusual(console: Console, notes: Sequence[tuple[str, str, int]]) -> None:

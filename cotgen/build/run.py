@@ -31,6 +31,7 @@ from cotgen.build.files import (
     fingerprint,
     hold,
     make_folder,
+    move_into_place,
     run_folder,
     write_whole,
 )
@@ -49,8 +50,11 @@ from cotgen.build.plan import (
     step_of,
     unfit,
 )
-from cotgen.build.report import Estimate, Outcome, Reporter
+from cotgen.build.report import Estimate, Outcome, Reporter, asked_of, teaching_lines
+from cotgen.build.taught import Tally, read_tally, rejected_rows
+from cotgen.build.teaching import check_teaching
 from cotgen.build.units import (
+    ASK_VERSION,
     PRIORS_VERSION,
     BalanceUnit,
     ChainsUnit,
@@ -62,6 +66,7 @@ from cotgen.build.units import (
     PriorsUnit,
     TallyUnit,
     Unit,
+    asked_fingerprint,
     balance_fingerprint,
     chains_fingerprint,
     facts_fingerprint,
@@ -70,6 +75,7 @@ from cotgen.build.units import (
     priors_fingerprint,
     read_facts,
     tally_fingerprint,
+    taught_fingerprint,
 )
 from cotgen.build.workers import Done, Failed, Pool, Progress
 from cotgen.errors import CotgenError
@@ -124,6 +130,9 @@ class _Job:
     frames_fp: str = ""
     chains: Path = Path()
     chains_fp: str = ""
+    #: What a teacher wrote, and whether it is known; None where nobody was asked.
+    asked: Path | None = None
+    taught: bool = False
     balance: Path | None = None
     balance_sha256: str = ""
     ran: set[str] = field(default_factory=set)
@@ -546,7 +555,85 @@ class _Build:
         for job in jobs:
             advance(job)
         self.run(then)
+        if self.config.taught:
+            self._ask([job for job in jobs if job.chains_fp and job.surgery not in self.outcome.failed], priors)
+            for job in jobs:
+                if job.taught:
+                    advance(job)
+            self.run(then)
         return [job for job in jobs if job.done]
+
+    def _ask(self, jobs: Sequence[_Job], priors: Path | None) -> None:
+        """Ask the teacher about all surgeries whose frames are there; what is known already is not asked again.
+
+        Raises:
+            CotgenError: the server refuses every request, or is gone.
+        """
+        from cotgen.build.ask import Asker, judging_by
+        from cotgen.chains import teacher
+        from cotgen.models.cache import ReplyCache
+        from cotgen.models.thread import ClientThread
+
+        told = self.config.told()
+        todo: list[tuple[_Job, Path]] = []
+        for job in jobs:
+            out = self.place("asked", job.surgery, asked_fingerprint(job.chains_fp, told), "asked")
+            known = read_tally(out)
+            if known is not None and not known.given_up:
+                self.reuse("ask")
+                self._taught(job, out)
+            else:
+                todo.append((job, out))
+        if not todo:
+            return
+        by_name = {job.surgery: (job, out) for job, out in todo}
+        self.reporter.expect("ask", sum(len(job.wanted) for job, _ in todo))
+        start = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            cache = stack.enter_context(ReplyCache(self.work / "replies.sqlite"))
+            client = stack.enter_context(
+                ClientThread(self.config.teacher(), cache, lambda request, parsed: teacher.form(parsed))
+            )
+            judging = stack.enter_context(judging_by(self.config, cache))
+            asker = Asker(
+                self.config, client, cache, judging, tell=lambda frames: self.reporter.advance("ask", frames)
+            )
+            self.reporter.watch("ask", lambda: teaching_lines(asker.tally, client.client, start))
+            units = [(self._chains_unit(job, priors), out, self.part(out)) for job, out in todo]
+            for unit in asker.run(units, lambda unit, text: self.fail(unit, text)):
+                job, out = by_name[unit.surgery]
+                self.outcome.executed["ask"] = self.outcome.executed.get("ask", 0) + 1
+                self._taught(job, out)
+        self.outcome.seconds["ask"] = time.monotonic() - start
+        self.outcome.requests = asked_of(client.client)
+
+    def _taught(self, job: _Job, out: Path) -> None:
+        """From here on the chains of a surgery are those of its teacher."""
+        job.asked, job.taught = out, True
+        job.chains_fp = taught_fingerprint(job.chains_fp, self.cache.file(out))
+        job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
+
+    def _chains_unit(self, job: _Job, priors: Path | None) -> ChainsUnit:
+        return ChainsUnit(
+            job.surgery,
+            job.facts,
+            job.frames,
+            priors,
+            job.wanted,
+            self.tasks,
+            job.selected.split,
+            self.config.seed,
+            job.selected.pixels.procedure,
+            job.selected.pixels.source,
+            job.footage.fps,
+            self.native(job.selected),
+            job.chains,
+            self.part(job.chains),
+            job.earlier,
+            job.balance,
+            job.asked,
+            self.config.teacher_fallback == "template",
+        )
 
     def _advance(self, job: _Job, priors: Path | None, priors_sha256: str) -> None:
         footage = job.footage
@@ -598,31 +685,24 @@ class _Build:
                 balance=job.balance_sha256,
             )
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
+        if config.taught and not job.taught:
+            return
         if not job.chains.exists():
-            self.submit(
-                ChainsUnit(
-                    job.surgery,
-                    job.facts,
-                    job.frames,
-                    priors,
-                    job.wanted,
-                    self.tasks,
-                    job.selected.split,
-                    config.seed,
-                    job.selected.pixels.procedure,
-                    job.selected.pixels.source,
-                    footage.fps,
-                    self.native(job.selected),
-                    job.chains,
-                    self.part(job.chains),
-                    job.earlier,
-                    job.balance,
-                )
-            )
+            self.submit(self._chains_unit(job, priors))
             return
         if "chains" not in job.ran:
             self.reuse("chains")
         job.done = True
+
+    def keep_rejected(self, jobs: Sequence[_Job], out: Path) -> Path:
+        """Write every refused reply with its reasons beside the other results; it is not for publication."""
+        rows = rejected_rows(job.asked for job in jobs if job.asked)
+        path = make_folder(self.work / "rejected") / f"{out.name}.jsonl"
+        part = self.part(path)
+        with part.open("wb") as file:
+            file.writelines(rows)
+        move_into_place(part, path)
+        return path
 
     def native(self, selected: Selected) -> tuple[tuple[str, tuple[int, int]], ...]:
         """The size of the pictures of each source whose own are not used, to compare their shape."""
@@ -724,7 +804,9 @@ def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan,
             raise CotgenError(f"--fps: {unknown_key(name, SOURCES)}")
     splits = SplitPlan.parse(config.split)
     exclusion = Exclusion.read(config.exclude)
-    return plan_surgeries(config, _scans(config, cwd, env), splits, exclusion), tasks
+    scans = _scans(config, cwd, env)
+    check_teaching(config, config.frames, [scan.source for scan in scans])
+    return plan_surgeries(config, scans, splits, exclusion), tasks
 
 
 def _scans(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> list[Scan]:
@@ -831,6 +913,8 @@ def _versions(config: BuildConfig) -> dict[str, str]:
         "pack": PACK_VERSION,
         "blind": BLIND_VERSION,
     }
+    if config.taught:
+        steps["ask"] = ASK_VERSION
     if config.balance:
         steps["balance"] = BALANCE_VERSION
     versions = {"cotgen": __version__, **{name: str(number) for name, number in steps.items()}}
@@ -861,6 +945,9 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             "versions": versions,
         }
     )
+    if config.taught:
+        outcome.rejected = run.keep_rejected(jobs, output.out)
+        outcome.teacher = _taught_tally(jobs)
     current = output.current(whole, run.cache)
     if current is not None:
         outcome.manifest = current
@@ -908,6 +995,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             "blind": {score.name: score.plain() for score in blind_scores(output.out)},
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
             **({"left_out_by_balance": gathered.balance} if config.balance else {}),
+            **({"teacher": gathered.teacher.plain()} if config.taught else {}),
             "notes": dict(times),
             "damaged": gathered.damaged,
         },
@@ -921,6 +1009,15 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
     outcome.executed["pack"] = packed.written
     outcome.reused["pack"] = len(packed.shards) - packed.written
     outcome.seconds["pack"] = time.monotonic() - start
+
+
+def _taught_tally(jobs: Sequence[_Job]) -> Tally:
+    """What the teacher was asked and what came of it, over all surgeries."""
+    tally = Tally()
+    for job in jobs:
+        if job.asked and (found := read_tally(job.asked)):
+            tally.add(found)
+    return tally
 
 
 def _of_several(gathered: Gathered) -> dict[str, Any]:

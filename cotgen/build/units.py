@@ -46,11 +46,14 @@ from cotgen.sources.base import (
 
 if TYPE_CHECKING:
     from cotgen.chains.write import Written
-    from cotgen.frames.store import ExtractReport
+    from cotgen.frames.store import ExtractReport, FrameRow
     from cotgen.records import Scene
+    from cotgen.surgeries.priors import Priors
     from cotgen.surgeries.usual import Usual
     from cotgen.tasks.base import Question
 
+#: Raised when the same replies of a teacher give other chains.
+ASK_VERSION = 1
 #: Raised when the priors counted from the same facts change.
 PRIORS_VERSION = 3
 #: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
@@ -275,6 +278,8 @@ class ChainsUnit:
         part: its temporary name.
         earlier: what the context of the frames is taken from; None for no context.
         balance: the JSON file of the limits, or None where all questions are asked.
+        asked: what a teacher wrote (`build.ask`), or None where templates write all.
+        fallback: whether a question whose replies were all refused keeps its template chain.
     """
 
     STEP: ClassVar[str] = "chains"
@@ -294,6 +299,8 @@ class ChainsUnit:
     part: Path
     earlier: Earlier | None = None
     balance: Path | None = None
+    asked: Path | None = None
+    fallback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +472,10 @@ def chains_fingerprint(
     earlier_facts: Sequence[str] = (),
     balance: str = "",
 ) -> str:
-    """What the samples of a surgery depend on. `priors` and `balance` are the sha256 of files, "" without them."""
+    """What the samples of a surgery depend on, but for the replies of a teacher (`asked_fingerprint`, `taught_fingerprint`).
+
+    `priors` and `balance` are the sha256 of files, "" without them.
+    """
     from cotgen.build.balance import BALANCE_VERSION
     from cotgen.chains.write import CHAINS_VERSION, templates_sha256
 
@@ -487,6 +497,16 @@ def chains_fingerprint(
             **({"balance": [BALANCE_VERSION, balance]} if balance else {}),
         }
     )
+
+
+def asked_fingerprint(chains: str, told: Mapping[str, Any]) -> str:
+    """What is asked of a teacher about a surgery: the fingerprint of its chains, and what the teacher is told."""
+    return fingerprint({"step": "ask", "version": ASK_VERSION, "chains": chains, "told": dict(told)})
+
+
+def taught_fingerprint(chains: str, asked: str) -> str:
+    """The fingerprint of chains that a teacher wrote: that of the template's, and the sha256 of what it wrote."""
+    return fingerprint({"step": "chains", "chains": chains, "asked": asked})
 
 
 def _nothing(_: int) -> None:
@@ -674,11 +694,39 @@ def _frames(unit: FramesUnit, tell: Tell) -> dict[str, Any]:
     return {}
 
 
-def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
-    from cotgen.chains.write import Written, write_scenes
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All of one surgery that its chains are written from.
+
+    Attributes:
+        facts: as its sources have them.
+        rows: frame -> its row of the store.
+        report: what came of extracting the frames.
+        joined: what the join counted.
+        scenes: one for each frame, in time order.
+        priors: statistics of the train surgeries, or None.
+        planned: (position of the scene, question) of all questions to be asked.
+        balanced: what the balance left out.
+    """
+
+    facts: Sequence[SurgeryFacts]
+    rows: Mapping[int, FrameRow]
+    report: ExtractReport
+    joined: Counter[str]
+    scenes: Sequence[Scene]
+    priors: Priors | None
+    planned: Sequence[tuple[int, Question]]
+    balanced: Balanced
+
+
+def prepare(unit: ChainsUnit) -> Prepared:
+    """Read what the chains of a surgery are written from, and plan its questions.
+
+    Raises:
+        CotgenError: a sealed file is damaged.
+    """
     from cotgen.frames.measure import field_of_view
     from cotgen.frames.store import FrameStore
-    from cotgen.surgeries.identity import canonical
     from cotgen.surgeries.join import PRECEDENCE, scenes
     from cotgen.surgeries.priors import Priors
 
@@ -701,9 +749,29 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     if unit.earlier:
         found = unit.earlier.add(found)
     priors = Priors.from_json(unit.priors.read_bytes()) if unit.priors else None
-    written = Written([])
     planned, balanced = _asked(found, unit.tasks, unit.seed, unit.clock, unit.balance)
-    pairs_of = write_scenes(found, tasks=unit.tasks, seed=unit.seed, priors=priors, written=written, questions=planned)
+    return Prepared(facts, rows, report, joined, found, priors, planned, balanced)
+
+
+def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
+    from cotgen.build.taught import Taught
+    from cotgen.chains.write import Written, write_scenes
+    from cotgen.surgeries.identity import canonical
+
+    ready = prepare(unit)
+    facts, rows, report, joined, found, balanced = (
+        ready.facts,
+        ready.rows,
+        ready.report,
+        ready.joined,
+        ready.scenes,
+        ready.balanced,
+    )
+    written = Written([])
+    pairs_of = write_scenes(
+        found, tasks=unit.tasks, seed=unit.seed, priors=ready.priors, written=written, questions=ready.planned
+    )
+    taught = Taught.read(unit.asked, unit.fallback) if unit.asked else None
     silent: list[str] = []
     samples: list[list[Any]] = []
     by_source: dict[str, Counter[str]] = {}
@@ -711,8 +779,12 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     with SealedWriter(unit.part) as writer:
         for scene, own in zip(found, pairs_of, strict=True):
             tell(1)
+            measured = list(scene.measured)
+            if taught and own:
+                own, seen = taught.into(scene, own, ready.priors, written)
+                measured += seen
             if not own:
-                if scene.key not in balanced.frames:
+                if scene.key not in balanced.frames and not (taught and scene.key in taught.frames):
                     silent.append(scene.key)
                 continue
             row = rows[scene.index]
@@ -736,7 +808,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 ),
                 labelled=sorted(scene.labelled),
                 facts=list(scene.facts),
-                measured=list(scene.measured),
+                measured=measured,
                 context=list(scene.context),
                 pairs=own,
             )
@@ -753,8 +825,13 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 "pairs": pairs,
                 "disputed": {kind: joined[f"disputed_{kind}"] for kind in DISPUTED if joined[f"disputed_{kind}"]},
                 "by_source": {name: dict(tasks) for name, tasks in by_source.items()},
-                "left_out": [*_left_out(unit.surgery, report.missing, silent, written), *balanced.left_out()],
+                "left_out": [
+                    *_left_out(unit.surgery, report.missing, silent, written),
+                    *balanced.left_out(),
+                    *(taught.left_out() if taught else []),
+                ],
                 **({"balance": balanced.lost} if balanced.lost else {}),
+                **({"teacher": taught.counts} if taught else {}),
                 "damaged": _damage(report, joined=len(facts) > 1),
                 "notes": _notes(facts, report, unit.surgery, joined),
             }

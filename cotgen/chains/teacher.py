@@ -43,6 +43,8 @@ LONGEST_SENTENCE = 400
 _BOX = re.compile(r"<bbox:(\d+)>")
 #: Begins the evidence of a line that stands for a box of the picture, whatever its number in a pair.
 _AT = "box at "
+#: Passages of the prompt that hold with a picture, or without one.
+_PASSAGES = re.compile(r"<(picture|no picture)>(.*?)</\1>", re.DOTALL)
 _SENTENCE_REF = re.compile(r"^S(\d{1,3})$")
 
 #: JSON schema of a reply, for `response_format`.
@@ -85,6 +87,7 @@ class Draft:
         user: the facts, the question, the answer, and worked chains.
         pool: code of a line -> the evidence that it stands for.
         boxes: the boxes that `<bbox:n>` of the prompt counts; those of the answer first.
+        pictured: whether the picture is sent as well; without it nothing may be told of how it looks.
     """
 
     scene: Scene
@@ -93,6 +96,7 @@ class Draft:
     user: str
     pool: Mapping[str, tuple[str, ...]]
     boxes: tuple[tuple[int, ...], ...]
+    pictured: bool = True
 
     def key(self, **request: Any) -> str:
         """sha256 of all that the reply depends on; `request` adds pixels, target size, model, sampling and seed.
@@ -133,7 +137,7 @@ class _Lines:
         return f"<bbox:{self.boxes.index(tuple(box))}>"
 
 
-def draft(scene: Scene, question: Question, template: Pair | None) -> Draft:
+def draft(scene: Scene, question: Question, template: Pair | None, pictured: bool = True) -> Draft:
     """The request for one question.
 
     Args:
@@ -141,6 +145,7 @@ def draft(scene: Scene, question: Question, template: Pair | None) -> Draft:
         question: what is asked.
         template: the template chain of the same question, whose denials, measurements and statistics are offered as well;
             None where there is none.
+        pictured: whether the picture will be sent.
     """
     lines = _Lines(boxes=[tuple(box) for box in question.boxes])
     for fact in _facts(scene):
@@ -156,12 +161,14 @@ def draft(scene: Scene, question: Question, template: Pair | None) -> Draft:
         lines.add("C", f"{-offset:g} s before: {names}", [f"context:{number}/{fact.id}"])
     _offer(lines, template)
     there = {id for fact in _facts(scene) for id in fact.terms}
-    known = [
+    # What the template tells is offered first; it may speak of instruments that come next.
+    told = [ref.removeprefix("knowledge:") for s in template.statements for ref in s.evidence] if template else []
+    known = [name for name in told if name in entries()] + [
         name
         for name, item in sorted(entries().items())
         if item.usable and item.procedure == scene.procedure and item.about and set(item.about) <= there
     ]
-    for name in known[:KNOWLEDGE_OFFERED]:
+    for name in list(dict.fromkeys(known))[:KNOWLEDGE_OFFERED]:
         lines.add("K", entries()[name].texts[0], [f"knowledge:{name}"])
     asked = Pair.model_construct(question=question.text, options=list(question.options))
     answer = question.answer.replace("\n", " | ")
@@ -174,7 +181,7 @@ def draft(scene: Scene, question: Question, template: Pair | None) -> Draft:
             f"ANSWER\n{answer}",
         )
     )
-    return Draft(scene, question, rules(), user, lines.pool, tuple(lines.boxes))
+    return Draft(scene, question, rules(pictured), user, lines.pool, tuple(lines.boxes), pictured)
 
 
 def _facts(scene: Scene) -> list[Fact]:
@@ -231,9 +238,11 @@ def _offer(lines: _Lines, template: Pair | None) -> None:
 
 
 @cache
-def rules() -> str:
-    """The rules as written in the package."""
-    return resources.files("cotgen.chains").joinpath("prompts", PROMPT).read_text(encoding="utf-8").strip()
+def rules(pictured: bool = True) -> str:
+    """The rules as written in the package, for requests with a picture or without."""
+    text = resources.files("cotgen.chains").joinpath("prompts", PROMPT).read_text(encoding="utf-8")
+    wanted = "picture" if pictured else "no picture"
+    return _PASSAGES.sub(lambda match: match[2] if match[1] == wanted else "", text).strip()
 
 
 @cache
@@ -253,7 +262,7 @@ def examples(scene: Scene, question: Question) -> list[str]:
 @cache
 def prompt_sha256() -> str:
     """sha256 of rules, examples and schema: part of the fingerprint of a build."""
-    digest = hashlib.sha256(rules().encode())
+    digest = hashlib.sha256((rules(True) + rules(False)).encode())
     digest.update(json.dumps([dict(item) for item in _worked()], sort_keys=True).encode())
     digest.update(canonical_json(REPLY_SCHEMA))
     return digest.hexdigest()
@@ -271,16 +280,14 @@ def pair_of(given: Draft, reply: Any, writer: str, priors: Priors | None) -> Pai
     Raises:
         ReplyError: the reply is not of the schema, a sentence is none or several, or a code was not given.
     """
-    rows = reply.get("statements") if isinstance(reply, dict) else None
-    if not isinstance(rows, list) or not rows:
-        raise ReplyError('The reply is not an object with a list "statements".')
+    if wrong := form(reply):
+        raise ReplyError(f"The reply is no chain: {wrong}.")
+    rows = reply["statements"]
     question = given.question
     used: list[tuple[int, ...]] = [tuple(box) for box in question.boxes]
     statements: list[Statement] = []
     last = 1
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not isinstance(row.get("from"), list):
-            raise ReplyError(f'Statement {number} has not the fields "level", "text" and "from".')
         level, text = row.get("level"), " ".join(row["text"].split())
         if level not in (1, 2, 3) or isinstance(level, bool) or level < last:
             raise ReplyError(f"Statement {number}: the levels are 1, 2 and 3, in this order.")
@@ -321,6 +328,22 @@ def pair_of(given: Draft, reply: Any, writer: str, priors: Priors | None) -> Pai
     return pair.model_copy(update={"support": support_of(case_of(pair, given.scene, priors, question))})
 
 
+def tells_a_look(reply: Any) -> bool:
+    """Whether a reply rests anything on what its writer sees, so that colours must be measured for it."""
+    return "visual" in str(reply).lower()
+
+
+def form(reply: Any) -> str:
+    """What is wrong with the form of a reply, as a `FormCheck` tells it; "" where it has the one that was asked for."""
+    rows = reply.get("statements") if isinstance(reply, dict) else None
+    if not isinstance(rows, list) or not rows:
+        return 'it is no object with a list "statements"'
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not isinstance(row.get("from"), list):
+            return 'a statement has not the fields "level", "text" and "from"'
+    return ""
+
+
 def _at(used: list[tuple[int, ...]], box: tuple[int, ...]) -> int:
     if box not in used:
         used.append(box)
@@ -332,6 +355,8 @@ def _evidence(given: Draft, codes: Sequence[Any], number: int, writer: str) -> l
     for code in codes:
         name = str(code).strip().rstrip(".")
         if name.lower() == "visual":
+            if not given.pictured:
+                raise ReplyError(f"Statement {number} tells a look, and no picture was sent.")
             found.append(f"seen:{writer}")
         elif match := _SENTENCE_REF.match(name):
             if not 1 <= int(match[1]) < number:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cotgen import __version__
+from cotgen.cli import options
 from cotgen.cli.hub import publish
 
 if TYPE_CHECKING:
@@ -154,6 +155,28 @@ def build(
     replace: Annotated[
         bool | None, typer.Option("--replace", help="Replace a build of another configuration in OUT.")
     ] = None,
+    writer: options.Writer = None,
+    teacher_share: options.Share = None,
+    teacher_url: options.TeacherUrl = None,
+    teacher_model: options.TeacherModel = None,
+    teacher_schema: options.TeacherSchema = None,
+    teacher_max_tokens: options.TeacherTokens = None,
+    teacher_temperature: options.TeacherTemperature = None,
+    teacher_timeout: options.TeacherTimeout = None,
+    teacher_concurrency: options.TeacherConcurrency = None,
+    teacher_extra: options.TeacherExtra = None,
+    teacher_pixels: options.TeacherPixels = None,
+    teacher_fallback: options.TeacherFallback = None,
+    no_image: options.NoImage = None,
+    send_frames_to: options.SendFramesTo = None,
+    judge_url: options.JudgeUrl = None,
+    judge_model: options.JudgeModel = None,
+    judge_schema: options.JudgeSchema = None,
+    judge_max_tokens: options.JudgeTokens = None,
+    judge_timeout: options.JudgeTimeout = None,
+    judge_concurrency: options.JudgeConcurrency = None,
+    judge_extra: options.JudgeExtra = None,
+    judge_threshold: options.JudgeThreshold = None,
     quiet: Quiet = False,
 ) -> None:
     """Build a data set from a source, or bring one up to date.
@@ -187,6 +210,28 @@ def build(
         "quality": quality,
         "balance": balance,
         "replace": replace,
+        "writer": writer,
+        "teacher_share": teacher_share,
+        "teacher_url": teacher_url,
+        "teacher_model": teacher_model,
+        "teacher_schema": teacher_schema,
+        "teacher_max_tokens": teacher_max_tokens,
+        "teacher_temperature": teacher_temperature,
+        "teacher_timeout": teacher_timeout,
+        "teacher_concurrency": teacher_concurrency,
+        "teacher_extra": teacher_extra,
+        "teacher_pixels": teacher_pixels,
+        "teacher_fallback": teacher_fallback,
+        "no_image": no_image,
+        "send_frames_to": send_frames_to or None,
+        "judge_url": judge_url,
+        "judge_model": judge_model,
+        "judge_schema": judge_schema,
+        "judge_max_tokens": judge_max_tokens,
+        "judge_timeout": judge_timeout,
+        "judge_concurrency": judge_concurrency,
+        "judge_extra": judge_extra,
+        "judge_threshold": judge_threshold,
     }
     settings = _config(config, given)
     console = _console()
