@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cotgen.build.taught import Tally, Told, write_asked
-from cotgen.build.teaching import Teaching
+from cotgen.build.teaching import Teaching, chosen
 from cotgen.build.units import ChainsUnit, Prepared, prepare
 from cotgen.chains import teacher
 from cotgen.chains.checks import case_of, check_case
@@ -133,12 +133,6 @@ class Judging(Protocol):
 def judging_by(options: Teaching, cache: ReplyCache) -> Iterator[Judging | None]:
     """The judge of a build; None where nobody judges."""
     yield None
-
-
-def chosen(options: Teaching, seed: int, key: str, id: str) -> bool:
-    """Whether the chain of a pair is asked of the teacher: drawn by its name, so that a larger share only adds pairs."""
-    share = options.share
-    return draw(seed, "teacher", key, id) * share.denominator < share.numerator * 2**64
 
 
 @dataclass(eq=False)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.models.endpoint import Endpoint, SchemaMode, is_local
 from cotgen.models.images import MAX_PIXELS, MIN_PIXELS
@@ -218,6 +219,12 @@ def check_teaching(options: Teaching, frames: str, sources: Sequence[str]) -> No
                 f"frames be passed on. Use a server of your own, or --no-image; if you may send them there, say so: "
                 f"--send-frames-to {host}."
             )
+
+
+def chosen(options: Teaching, seed: int, key: str, id: str) -> bool:
+    """Whether the chain of a pair is asked of the teacher: drawn by its name, so that a larger share only adds pairs."""
+    share = options.share
+    return draw(seed, "teacher", key, id) * share.denominator < share.numerator * 2**64
 
 
 def _named(model: str) -> str:
