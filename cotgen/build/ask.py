@@ -48,6 +48,8 @@ class Shown:
         size: width and height as sent; (0, 0) where none is.
         jpeg: the stored picture; b"" where none is sent.
         maker: makes the picture that is sent; None where none is.
+        open: its questions that were drafted and have no outcome yet.
+        drafted: whether all its questions were drafted, so that it is done when none is open.
     """
 
     scene: Scene
@@ -55,6 +57,8 @@ class Shown:
     size: tuple[int, int] = (0, 0)
     jpeg: bytes = b""
     maker: ImageMaker | None = None
+    open: int = 0
+    drafted: bool = False
     _url: str = ""
     _coloured: Scene | None = None
 
@@ -155,7 +159,7 @@ class Asker:
         client: the teacher's.
         cache: of its replies.
         judging: judges an accepted chain; None where nobody does.
-        tell: is called with the number of frames that were drafted.
+        tell: is called with the number of frames that are done.
     """
 
     def __init__(
@@ -188,6 +192,8 @@ class Asker:
         for asked, told in self._client.map(self._questions(surgeries, failed), self._one):
             surgeries[asked.surgery].told[asked.place] = told
             self.tally.add(told.tally)
+            asked.frame.open -= 1
+            self._done(asked.frame)
             while finished < len(surgeries) and _is_whole(surgeries[finished]):
                 yield from self._finish(surgeries[finished])
                 finished += 1
@@ -206,7 +212,8 @@ class Asker:
         from cotgen.frames.store import FrameStore
 
         for number, surgery in enumerate(surgeries):
-            place = 0
+            place = frames = 0
+            last: Shown | None = None
             try:
                 ready = prepare(surgery.unit)
                 with FrameStore.open(surgery.unit.frames) as store:
@@ -215,8 +222,12 @@ class Asker:
                         asked = Asked(number, place, frame, question, given, ready.priors, seed)
                         if self._cache.get(self._request(asked, ()).cache_key) is None:
                             frame.url()
+                        frames, last = frames + (frame is not last), frame
+                        frame.open += 1
                         yield asked
                         place += 1
+                # Frames of which nothing is asked.
+                self._tell(len(surgery.unit.wanted) - frames)
             except CotgenError as error:
                 surgery.failed = True
                 failed(surgery.unit, str(error))
@@ -225,13 +236,13 @@ class Asker:
     def _drafts(
         self, unit: ChainsUnit, ready: Prepared, store: FrameStore
     ) -> Iterator[tuple[Shown, Question, teacher.Draft]]:
-        current = -1
         frame: Shown | None = None
         for position, question in ready.planned:
             scene = ready.scenes[position]
-            if position != current:
-                self._tell(1)
-                current, frame = position, None
+            if frame and frame.scene is not scene:
+                frame.drafted = True
+                self._done(frame)
+                frame = None
             if not chosen(self._options, unit.seed, scene.key, question.id):
                 continue
             written = write_pair(scene, question, ready.priors, unit.seed)
@@ -240,6 +251,13 @@ class Asker:
                 continue
             frame = frame or self._shown(scene, ready, store)
             yield frame, question, teacher.draft(scene, question, written[1], frame.maker is not None)
+        if frame:
+            frame.drafted = True
+            self._done(frame)
+
+    def _done(self, frame: Shown) -> None:
+        if frame.drafted and not frame.open:
+            self._tell(1)
 
     def _shown(self, scene: Scene, ready: Prepared, store: FrameStore) -> Shown:
         if self._maker is None:
