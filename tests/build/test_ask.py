@@ -137,6 +137,9 @@ def test_a_look_is_kept_with_the_colours_that_were_measured_and_refused_where_th
     ]
     assert {s.text for s in looks} == {"Smoke is seen in the field."}
     assert all(s.evidence == ["seen:teacher/stub/1"] for s in looks)
+    rendered = [pair for sample in cotgen.open(out) for pair in sample.pairs]
+    assert all("Smoke" in pair.render("cot")["response"] for pair in rendered)
+    assert not any("Smoke" in pair.render("cot", without=("visual",))["response"] for pair in rendered)
     assert {row["round"] for row in rejected(out)} == {0} and verify(out).ok
     counts = cotgen.open(out).manifest.counts["teacher"]
     assert counts["mended"] == counts["reasked"] == counts["accepted"]
