@@ -28,8 +28,9 @@ _WORD = re.compile(r"[a-z]+|<[a-z]+>")
 
 
 def plan(pair: Pair) -> Plan:
-    """Which facts, in which order, with which move: level, basis and evidence of each sentence."""
-    return tuple((s.level, s.basis, tuple(s.evidence)) for s in pair.statements)
+    """Which facts, in which order, with which move: level, basis and evidence of each sentence, without a judge's scores."""
+    kept = [tuple(ref for ref in s.evidence if not ref.startswith("judged:")) for s in pair.statements]
+    return tuple((s.level, s.basis, refs) for s, refs in zip(pair.statements, kept, strict=True))
 
 
 def skeleton(pair: Pair) -> str:

@@ -28,6 +28,7 @@ _REF = {
     "prior": re.compile(r"^.+$"),
     "knowledge": re.compile(r"^[a-z0-9_.]+$"),
     "seen": re.compile(r"^[A-Za-z0-9_.:/-]+$"),
+    "judged": re.compile(r"^[A-Za-z0-9_.:/-]+=(?:0\.[0-9]{2}|1\.00)$"),
     "context": re.compile(r"^[0-9]+/[a-z0-9_]+\.[a-z_]+\.[0-9]+$"),
 }
 
@@ -40,7 +41,8 @@ class EvidenceRef:
     not there); `all:SOURCE.KIND` (labelled, and the facts cited beside it are all there are) or
     `all:SOURCE.KIND/TERM` (all but for this term, which does not count here); `box:N`;
     `pixel:NAME=VALUE` or, of outlines, `pixel:NAME/FACT_ID+FACT_ID=VALUE`; `statement:N` (0-based, earlier in the same
-    chain); `prior:NAME`; `knowledge:ID`; `context:K/FACT_ID`; `seen:WRITER` (a model says that the picture shows it).
+    chain); `prior:NAME`; `knowledge:ID`; `context:K/FACT_ID`; `seen:WRITER` (a model says that the picture shows it);
+    `judged:JUDGE=SCORE` beside it (how far a judge saw it too, 0.00 to 1.00).
     """
 
     kind: str

@@ -124,6 +124,11 @@ def _seen(at: _Place, reference: EvidenceRef) -> str:
     return "" if reference.target == at.pair.writer else f"names another model than the writer, {at.pair.writer}"
 
 
+def _judged(at: _Place, reference: EvidenceRef) -> str:
+    seen = any(text.startswith("seen:") for text in at.pair.statements[at.statement].evidence)
+    return "" if seen else "scores a sentence that no model says it sees"
+
+
 _RESOLVERS: dict[str, Callable[[_Place, EvidenceRef], str]] = {
     "fact": _fact,
     "none": _none,
@@ -135,4 +140,5 @@ _RESOLVERS: dict[str, Callable[[_Place, EvidenceRef], str]] = {
     "knowledge": _knowledge,
     "context": _context,
     "seen": _seen,
+    "judged": _judged,
 }

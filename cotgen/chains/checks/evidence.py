@@ -22,6 +22,7 @@ BASIS_OF = {
     "prior": "prior",
     "knowledge": "knowledge",
     "seen": "visual",
+    "judged": "visual",
 }
 #: Evidence that only says where something is, and so does not weaken the label that says what it is.
 _PLACES = {"box"}
@@ -94,6 +95,8 @@ def unresolved(case: Case, pair: Pair, statement: Statement, number: int, facts:
                 yield f"'{text}' is true of another operation ({item.procedure})"
         elif ref.kind == "seen" and ref.target != pair.writer:
             yield f"'{text}' names another model than the writer of the chain"
+        elif ref.kind == "judged" and not any(other.kind == "seen" for other in statement.references()):
+            yield f"'{text}' scores what no model says that it sees"
         elif ref.kind == "prior" and case.priors is not None:
             try:
                 case.priors.resolve(ref.target)
