@@ -406,7 +406,10 @@ def _teacher(console: Console, outcome: Outcome, tally: Tally) -> None:
         console.print(table)
         _print(console, f"Every refused reply, with its reasons: {outcome.rejected}")
     if tally.judged:
-        _print(console, "Judge: " + ", ".join(f"{name} {count:,}" for name, count in sorted(tally.judged.items())))
+        from cotgen.chains.judge import told
+
+        for line in told(tally.judged):
+            _print(console, line)
     if tally.given_up:
         _print(
             console,

@@ -596,10 +596,8 @@ class _Build:
             client = stack.enter_context(
                 ClientThread(self.config.teacher(), cache, lambda request, parsed: teacher.form(parsed))
             )
-            judging = stack.enter_context(judging_by(self.config, cache))
-            asker = Asker(
-                self.config, client, cache, judging, tell=lambda frames: self.reporter.advance("ask", frames)
-            )
+            judge = stack.enter_context(judging_by(self.config, self.config.seed, client, cache))
+            asker = Asker(self.config, client, cache, judge, tell=lambda frames: self.reporter.advance("ask", frames))
             self.reporter.watch("ask", lambda: teaching_lines(asker.tally, client.client, start))
             units = [(self._chains_unit(job, priors), out, self.part(out)) for job, out in todo]
             for unit in asker.run(units, lambda unit, text: self.fail(unit, text)):

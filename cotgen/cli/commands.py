@@ -159,6 +159,7 @@ def build(
     judge_timeout: options.JudgeTimeout = None,
     judge_concurrency: options.JudgeConcurrency = None,
     judge_extra: options.JudgeExtra = None,
+    judge_asks: options.JudgeAsks = None,
     judge_threshold: options.JudgeThreshold = None,
     quiet: Quiet = False,
 ) -> None:
@@ -214,6 +215,7 @@ def build(
         "judge_timeout": judge_timeout,
         "judge_concurrency": judge_concurrency,
         "judge_extra": judge_extra,
+        "judge_asks": judge_asks,
         "judge_threshold": judge_threshold,
     }
     settings = _config(config, given)
