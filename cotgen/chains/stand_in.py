@@ -261,6 +261,8 @@ def _task_of(question: str, procedure: str, scene: Scene, answers: Sequence[str]
     for task, pattern in _wordings():
         if match := pattern.fullmatch(question) or pattern.fullmatch(wanted):
             fits = set(TASKS[task].kinds) - _MAY_BE_NONE <= labelled
+            if act := match.groupdict().get("act"):
+                fits = fits and any(mention.kind == "act" for mention in mentions(act))
             # Of several wordings the one that leaves least open.
             fitting.append((not fits, sum(len(text or "") for text in match.groups()), task, match.groupdict()))
     return min(fitting, key=lambda item: item[:3])[2:] if fitting else ("", {})
@@ -368,7 +370,8 @@ def _known(c: _Writer, told: Told, level: int, ids: Iterable[str] = ()) -> int |
 
 def _things_measured(told: Told) -> set[str]:
     """The terms that the measured lines name."""
-    return {m.term for text in told.of("M").values() for m in mentions(text)}
+    said = [m for text in told.of("M").values() for m in mentions(text)]
+    return {"instrument.unnamed" if m.kind == "any_instrument" else m.term for m in said}
 
 
 def _phase(c: _Writer, told: Told) -> None:
