@@ -232,11 +232,12 @@ def _wrong_evidence(p: _Plant) -> Rows | None:
         for at, row in enumerate(p.rows):
             if row["from"][0] in known:
                 return p.with_text(at, row["text"], [known[known.index(row["from"][0]) - 1]])
+    bag = {"instrument.specimen_bag", "anatomy.specimen_bag"}
     for at in p.claims(1, 2):
         cited = {id for fact in p.told.scene.facts if p.code(fact) in p.rows[at]["from"] for id in fact.terms}
-        others = [
-            p.code(fact) for fact in p.told.scene.facts if not cited & set(fact.terms) and p.code(fact) in p.told.lines
-        ]  # fmt: skip
+        # A bag is one thing, whether it is in view or acted on.
+        cited |= bag if cited & bag else set()
+        others = [p.code(fact) for fact in p.told.scene.facts if not cited & set(fact.terms)]
         if others:
             return p.with_text(at, p.rows[at]["text"], [p.one(others)])
     return None
@@ -358,6 +359,7 @@ class Planted:
         self._lock = Lock()
 
     def __call__(self, asked: Asked) -> dict[str, Any]:
+        """The reply to a request, with or without an error."""
         told = told_by(asked)
         rows, kind = self._with_error(told, write(told), asked)
         reply = {"statements": rows}

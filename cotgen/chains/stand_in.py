@@ -41,8 +41,9 @@ from cotgen.chains.places import PLACES
 from cotgen.chains.plans import action, boxes, bypass, context, cvs, triplet
 from cotgen.chains.plans.cvs import lie
 from cotgen.chains.plans.words import Seen, acts, boxed_instruments, instruments, see, slots, subjects_of
+from cotgen.chains.teacher import rules
 from cotgen.draws import draw
-from cotgen.models.stub import Asked
+from cotgen.models.stub import Asked, ReplyFunction
 from cotgen.ontology import term, terms_of
 from cotgen.ontology.terms import KINDS
 from cotgen.records import Context, Fact, Scene
@@ -115,6 +116,21 @@ class Told:
 def reply(asked: Asked) -> dict[str, Any]:
     """The JSON of a reply: a chain that rests on the lines of the request alone. Deterministic in the request's body."""
     return {"statements": write(told_by(asked))}
+
+
+def answering(teacher: ReplyFunction = reply, other: ReplyFunction | None = None) -> ReplyFunction:
+    """A reply function for a server that is asked several things.
+
+    Args:
+        teacher: answers what is asked with the rules of the teacher.
+        other: answers what is asked with another system prompt, as a judge is; `teacher` where it is None.
+    """
+
+    def answer(asked: Asked) -> Mapping[str, Any] | str:
+        system = next((text for role, text in asked.turns if role == "system"), "")
+        return teacher(asked) if other is None or system.strip() == rules() else other(asked)
+
+    return answer
 
 
 def told_by(asked: Asked) -> Told:
