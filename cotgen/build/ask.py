@@ -394,7 +394,7 @@ class Asker:
                     told.tally.given_up = 1
                     return asked, told
             if pair and not findings:
-                self._accept(asked, pair, told, again=number > 0)
+                self._accept(asked, pair, told, request, again=number > 0)
                 return asked, told
             self._reject(told, request, reply.text, _rows(findings))
             again.append((reply.text, teacher.objections(findings, pair)))
@@ -418,8 +418,8 @@ class Asker:
         soft = [finding for finding in found if finding.severity == "soft"]
         return pair.model_copy(update={"findings": soft}), hard
 
-    def _accept(self, asked: Asked, pair: Pair, told: Told, again: bool) -> None:
-        told.pair = pair
+    def _accept(self, asked: Asked, pair: Pair, told: Told, request: Request, again: bool) -> None:
+        told.pair, told.request = pair, request.cache_key
         told.tally.accepted = 1
         told.tally.mended = int(again)
         told.tally.kept.update(statement.basis for statement in pair.statements)

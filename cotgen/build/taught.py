@@ -105,6 +105,7 @@ class Told:
         key: of the sample.
         id: of the pair.
         pair: the accepted chain; None where there is none.
+        request: the cache key of the request that gave it.
         measured: what its sentences cite of the pixels and the sample does not hold yet.
         rejected: a row for every refused reply.
         tally: counts of this question.
@@ -113,6 +114,7 @@ class Told:
     key: str
     id: str
     pair: Pair | None = None
+    request: str = ""
     measured: tuple[Measured, ...] = ()
     rejected: list[dict[str, Any]] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -126,6 +128,7 @@ def write_asked(told: Sequence[Told], surgery: str, out: Path, part: Path) -> Ta
     accepted = {
         f"{item.key}#{item.id}": {
             "pair": item.pair.model_dump(),
+            "request": item.request,
             "measured": [m.model_dump() for m in item.measured],
         }
         for item in told

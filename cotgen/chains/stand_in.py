@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -96,6 +96,7 @@ class Told:
         lines: code -> text of all lines.
         seed: of the draws: the request's, and how often it was asked before.
         asked_before: how many replies were refused.
+        pictured: whether a picture came with it, so that looks may be told.
     """
 
     task: str
@@ -107,6 +108,7 @@ class Told:
     lines: Mapping[str, str]
     seed: int
     asked_before: int
+    pictured: bool = True
 
     def of(self, letter: str) -> dict[str, str]:
         """The lines with codes of one letter."""
@@ -128,7 +130,7 @@ def answering(teacher: ReplyFunction = reply, other: ReplyFunction | None = None
 
     def answer(asked: Asked) -> Mapping[str, Any] | str:
         system = next((text for role, text in asked.turns if role == "system"), "")
-        return teacher(asked) if other is None or system.strip() == rules() else other(asked)
+        return teacher(asked) if other is None or system.strip() in (rules(True), rules(False)) else other(asked)
 
     return answer
 
@@ -139,7 +141,7 @@ def told_by(asked: Asked) -> Told:
     user = next((text for role, text in turns if role == "user"), "")
     before = sum(role == "assistant" for role, _ in turns)
     seed = draw(int(asked.body.get("seed") or 0), "stand-in", str(before), str(asked.sample)) % 2**31
-    return read(user, seed, before)
+    return replace(read(user, seed, before), pictured=asked.images > 0)
 
 
 def read(user: str, seed: int = 0, asked_before: int = 0) -> Told:
@@ -329,7 +331,7 @@ def _with_look(c: _Writer, told: Told) -> list[dict[str, Any]]:
     seen = (
         not told.scene.of_kind("view") and told.answer != ("No",) if told.task in ("camera", "field_visible") else True
     )
-    if told.asked_before or not seen or draw(told.seed, "look", told.scene.key) % _LOOKS_ONE_IN:
+    if not told.pictured or told.asked_before or not seen or draw(told.seed, "look", told.scene.key) % _LOOKS_ONE_IN:
         return c.rows
     shown = {code for row in c.rows if row["level"] == 1 for code in row["from"]}
     things = [
