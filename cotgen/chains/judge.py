@@ -35,6 +35,7 @@ from typing import Any, Literal
 
 from cotgen.chains.checks import case_of, check_case
 from cotgen.chains.checks.base import OFTEN_UNLABELLED, support_of
+from cotgen.chains.closed import closed
 from cotgen.chains.lexicon import mentions
 from cotgen.chains.render import question_text, render_boxes, render_levels
 from cotgen.draws import draw, rendezvous, shuffled
@@ -648,6 +649,10 @@ def masked(pair: Pair) -> str:
 
 def mask(text: str) -> str:
     """One sentence with terms, acts, boxes, places and numbers masked."""
+    form = closed(text)
+    if form is not None and form.kind == "act":
+        # The whole sentence is a term's: a step or an action by its own words.
+        return "[act]."
     for mention in reversed(mentions(text)):
         text = text[: mention.start] + _MASKS[mention.kind] + text[mention.end :]
     text = _SPOTS.sub(lambda match: "[box]" if match.group().startswith("<") else "[place]", text)
