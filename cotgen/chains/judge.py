@@ -451,11 +451,10 @@ def _prompt(name: str, *passages: str) -> str:
 
 @cache
 def judge_sha256() -> str:
-    """sha256 of prompts and schemas: part of the fingerprint of a build that is judged."""
-    texts = [_prompt("visual"), _prompt("recover", "masked", "one", "ranked")]
-    return hashlib.sha256(
-        canonical_json([texts, _visual_schema(["V1"]), _answer_schema(True), _answer_schema(False)])
-    ).hexdigest()
+    """sha256 of the prompts and of this module, with its schemas, masks and rules: part of the fingerprint of a build."""
+    digest = hashlib.sha256(resources.files("cotgen.chains").joinpath("judge.py").read_bytes())
+    digest.update((_prompt("visual") + _prompt("recover", "masked", "one", "ranked")).encode())
+    return digest.hexdigest()
 
 
 def _visual_schema(codes: Sequence[str]) -> dict[str, Any]:
