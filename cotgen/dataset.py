@@ -7,7 +7,7 @@ that sample is read.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -233,9 +233,17 @@ class StoredPair:
         """The chain, each sentence with its evidence."""
         return self.record.statements
 
-    def render(self, view: View = "cot", boxes: BoxConvention = "pixels") -> Any:
-        """The pair as a use needs it; see `cotgen.chains.render.render`."""
-        return render(self.record, view, boxes, self.size)
+    def render(self, view: View = "cot", boxes: BoxConvention = "pixels", without: Collection[str] = ()) -> Any:
+        """The pair as a use needs it; see `cotgen.chains.render.render`.
+
+        Args:
+            view: what it is for.
+            boxes: how boxes are written.
+            without: bases whose sentences are left out: `("visual",)` for none of those that no label proves.
+        """
+        kept = [statement for statement in self.record.statements if statement.basis not in without]
+        record = self.record.model_copy(update={"statements": kept}) if without else self.record
+        return render(record, view, boxes, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,26 @@ before it is looked at: after `kill -9` the same drafts meet the same replies, a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cotgen.build.taught import Tally, Told, write_asked
-from cotgen.build.teaching import Teaching
+from cotgen.build.teaching import Teaching, chosen, named
 from cotgen.build.units import ChainsUnit, Prepared, prepare
+from cotgen.chains import judge as judging
 from cotgen.chains import teacher
 from cotgen.chains.checks import case_of, check_case
+from cotgen.chains.judge import JudgeConfig
 from cotgen.chains.write import write_pair
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
+from cotgen.models.client import Client
+from cotgen.models.endpoint import Endpoint
 from cotgen.models.images import ImageMaker
 from cotgen.models.request import RETRYABLE, Failure, Request, Role
 from cotgen.records import Finding, Measured, Pair, Scene
@@ -48,6 +53,8 @@ class Shown:
         size: width and height as sent; (0, 0) where none is.
         jpeg: the stored picture; b"" where none is sent.
         maker: makes the picture that is sent; None where none is.
+        open: its questions that were drafted and have no outcome yet.
+        drafted: whether all its questions were drafted, so that it is done when none is open.
     """
 
     scene: Scene
@@ -55,6 +62,8 @@ class Shown:
     size: tuple[int, int] = (0, 0)
     jpeg: bytes = b""
     maker: ImageMaker | None = None
+    open: int = 0
+    drafted: bool = False
     _url: str = ""
     _coloured: Scene | None = None
 
@@ -95,6 +104,7 @@ class Asked:
         question: what is asked.
         draft: the request.
         priors: statistics of the train surgeries, or None.
+        template: the template's chain of the same question.
         seed: of the sampling.
     """
 
@@ -104,6 +114,7 @@ class Asked:
     question: Question
     draft: teacher.Draft
     priors: Priors | None
+    template: Pair
     seed: int
 
 
@@ -115,30 +126,91 @@ class Verdict:
         pair: the chain, perhaps without sentences that do not hold; None where it is refused.
         findings: why it is refused, to be quoted to the teacher.
         counts: what was judged, for the tally.
+        lost: whether a server failed, so that the question is asked again by the next run.
     """
 
     pair: Pair | None
     findings: Sequence[Finding] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    lost: bool = False
 
 
-class Judging(Protocol):
-    """Judges chains that the checks let pass."""
+class ModelJudge:
+    """A judge behind a server of its own, or the teacher's.
+
+    Args:
+        options: of the writer and the judge.
+        client: the judge's, on the loop of the teacher's.
+        seed: of the build.
+    """
+
+    def __init__(self, options: Teaching, client: Client, seed: int) -> None:
+        self.client = client
+        self._options, self._seed = options, seed
+        self._name = f"judge/{named(options.judge_model)}/{judging.PROMPT_VERSION}"
+        asks = options.judge_asks
+        self._config = JudgeConfig(options.judge_threshold, recover="recover" in asks, masked="masked" in asks)
 
     async def judge(self, asked: Asked, pair: Pair) -> Verdict:
-        """The verdict on one chain."""
+        """Ask what is to be judged of a chain; where a reply is missing, the chain is not judged and not kept."""
+        frame, question = asked.frame, asked.question
+        size = frame.size if "visual" in self._options.judge_asks else (0, 0)
+        requests = judging.requests_of(pair, frame.scene, question, self._config, size=size, template=asked.template)
+        replies: dict[str, list[Any]] = {}
+        lost = False
+        outcomes = await asyncio.gather(*(self.client.ask(self._request(request, frame)) for request in requests))
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                lost |= outcome.problem.kind in RETRYABLE
+            else:
+                replies[request.kind] = [outcome.best.parsed]
+        judgement = judging.judge(pair, question, requests, replies, self._config)
+        scene = frame.coloured() if any(s.basis == "visual" for s in pair.statements) else frame.scene
+        kept = judging.settle(pair, judgement, self._name, scene, question, asked.priors)
+        if kept is not None:
+            return Verdict(kept, counts=judgement.counts())
+        findings = [finding for finding in judgement.findings if finding.severity == "hard"] or judgement.findings
+        unjudged = Finding(check="judge", text="the judge gave no verdict, or what it left does not pass the checks")
+        return Verdict(None, findings or [unjudged], judgement.counts(), lost)
+
+    def _request(self, request: judging.JudgeRequest, frame: Shown) -> Request:
+        options = self._options
+        sampling = {"model": options.judge_model, "extra": options.judge_extra, "max_tokens": options.judge_max_tokens}
+        key = request.key(pixels=frame.pixels, size=frame.size, seed=self._seed, **sampling)
+        return Request(
+            key,
+            (("system", request.system), ("user", request.user)),
+            image=frame.url() if request.image else "",
+            schema=request.schema,
+            seed=self._seed % _SEEDS,
+            temperature=0.0,
+            max_tokens=options.judge_max_tokens,
+            tag=request,
+        )
 
 
 @contextmanager
-def judging_by(options: Teaching, cache: ReplyCache) -> Iterator[Judging | None]:
-    """The judge of a build; None where nobody judges."""
-    yield None
+def judging_by(
+    options: Teaching, seed: int, teacher_thread: ClientThread, cache: ReplyCache
+) -> Iterator[ModelJudge | None]:
+    """The judge of a build; None where nobody judges.
+
+    Raises:
+        CotgenError: its server cannot be asked as it was named.
+    """
+    endpoint = options.judge()
+    if endpoint is None:
+        yield None
+        return
+    client = teacher_thread.wait(_client(endpoint, cache))
+    try:
+        yield ModelJudge(options, client, seed)
+    finally:
+        teacher_thread.wait(client.close())
 
 
-def chosen(options: Teaching, seed: int, key: str, id: str) -> bool:
-    """Whether the chain of a pair is asked of the teacher: drawn by its name, so that a larger share only adds pairs."""
-    share = options.share
-    return draw(seed, "teacher", key, id) * share.denominator < share.numerator * 2**64
+async def _client(endpoint: Endpoint, cache: ReplyCache) -> Client:
+    return Client(endpoint, cache, lambda request, parsed: judging.form(request.tag, parsed))
 
 
 @dataclass(eq=False)
@@ -160,8 +232,8 @@ class Asker:
         options: of the writer.
         client: the teacher's.
         cache: of its replies.
-        judging: judges an accepted chain; None where nobody does.
-        tell: is called with the number of frames that were drafted.
+        judge: judges an accepted chain; None where nobody does.
+        tell: is called with the number of frames that are done.
     """
 
     def __init__(
@@ -169,11 +241,11 @@ class Asker:
         options: Teaching,
         client: ClientThread,
         cache: ReplyCache,
-        judging: Judging | None = None,
+        judge: ModelJudge | None = None,
         tell: Callable[[int], None] = lambda frames: None,
     ) -> None:
         self.tally = Tally()
-        self._options, self._client, self._cache, self._judging, self._tell = options, client, cache, judging, tell
+        self._options, self._client, self._cache, self._judge, self._tell = options, client, cache, judge, tell
         self._maker = None if options.no_image else ImageMaker(options.teacher_pixels)
         self._writer = f"teacher/{options.teacher_writer}/{teacher.PROMPT_VERSION}"
 
@@ -194,6 +266,8 @@ class Asker:
         for asked, told in self._client.map(self._questions(surgeries, failed), self._one):
             surgeries[asked.surgery].told[asked.place] = told
             self.tally.add(told.tally)
+            asked.frame.open -= 1
+            self._done(asked.frame)
             while finished < len(surgeries) and _is_whole(surgeries[finished]):
                 yield from self._finish(surgeries[finished])
                 finished += 1
@@ -212,17 +286,22 @@ class Asker:
         from cotgen.frames.store import FrameStore
 
         for number, surgery in enumerate(surgeries):
-            place = 0
+            place = frames = 0
+            last: Shown | None = None
             try:
                 ready = prepare(surgery.unit)
                 with FrameStore.open(surgery.unit.frames) as store:
-                    for frame, question, given in self._drafts(surgery.unit, ready, store):
+                    for frame, question, given, template in self._drafts(surgery.unit, ready, store):
                         seed = draw(surgery.unit.seed, "sampling", frame.scene.key, question.id) % _SEEDS
-                        asked = Asked(number, place, frame, question, given, ready.priors, seed)
+                        asked = Asked(number, place, frame, question, given, ready.priors, template, seed)
                         if self._cache.get(self._request(asked, ()).cache_key) is None:
                             frame.url()
+                        frames, last = frames + (frame is not last), frame
+                        frame.open += 1
                         yield asked
                         place += 1
+                # Frames of which nothing is asked.
+                self._tell(len(surgery.unit.wanted) - frames)
             except CotgenError as error:
                 surgery.failed = True
                 failed(surgery.unit, str(error))
@@ -230,14 +309,14 @@ class Asker:
 
     def _drafts(
         self, unit: ChainsUnit, ready: Prepared, store: FrameStore
-    ) -> Iterator[tuple[Shown, Question, teacher.Draft]]:
-        current = -1
+    ) -> Iterator[tuple[Shown, Question, teacher.Draft, Pair]]:
         frame: Shown | None = None
         for position, question in ready.planned:
             scene = ready.scenes[position]
-            if position != current:
-                self._tell(1)
-                current, frame = position, None
+            if frame and frame.scene is not scene:
+                frame.drafted = True
+                self._done(frame)
+                frame = None
             if not chosen(self._options, unit.seed, scene.key, question.id):
                 continue
             written = write_pair(scene, question, ready.priors, unit.seed)
@@ -245,7 +324,15 @@ class Asker:
                 # Level 1 would have nothing to show, whoever writes.
                 continue
             frame = frame or self._shown(scene, ready, store)
-            yield frame, question, teacher.draft(scene, question, written[1], frame.maker is not None)
+            template = written[1]
+            yield frame, question, teacher.draft(scene, question, template, frame.maker is not None), template
+        if frame:
+            frame.drafted = True
+            self._done(frame)
+
+    def _done(self, frame: Shown) -> None:
+        if frame.drafted and not frame.open:
+            self._tell(1)
 
     def _shown(self, scene: Scene, ready: Prepared, store: FrameStore) -> Shown:
         if self._maker is None:
@@ -299,10 +386,13 @@ class Asker:
                 break
             reply = outcome.best
             pair, findings = self._read(asked, reply.parsed, told.tally)
-            if pair and not findings and self._judging:
-                verdict = await self._judging.judge(asked, pair)
+            if pair and not findings and self._judge:
+                verdict = await self._judge.judge(asked, pair)
                 told.tally.judged.update(verdict.counts)
                 pair, findings = verdict.pair, verdict.findings
+                if verdict.lost:
+                    told.tally.given_up = 1
+                    return asked, told
             if pair and not findings:
                 self._accept(asked, pair, told, again=number > 0)
                 return asked, told

@@ -13,13 +13,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from cotgen.build.teaching import Teaching
 from cotgen.errors import CotgenError
 from cotgen.records import canonical_json
+
+Options = TypeVar("Options", bound=Teaching)
 
 _SURGERY = re.compile(r"^(?:(?P<family>[a-z0-9_]+)/)?(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?$")
 #: A surgery with a name instead of a number: bbp01, multibypass140/bbp01, sar_rarp50/7_1.
@@ -307,8 +309,13 @@ def load_config(file: Path | None, given: Mapping[str, Any]) -> BuildConfig:
     values.update({name: value for name, value in given.items() if value is not None})
     if not values.get("source"):
         raise CotgenError("Say what to build from: --source NAME, or all. `cotgen sources` lists the names.")
+    return validated(BuildConfig, values)
+
+
+def validated(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Options from plain values. Raises CotgenError with a sentence for each that is wrong."""
     try:
-        return BuildConfig(**values)
+        return kind(**values)
     except ValidationError as error:
         lines = [_sentence(item, values) for item in error.errors()]
         raise CotgenError("\n".join(lines)) from None

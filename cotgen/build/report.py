@@ -284,6 +284,7 @@ class Estimate:
         left_out: surgeries that are not built.
         failed: surgery -> why its labels cannot be read.
         notes: file or surgery, what was unusual and handled, how often.
+        teacher: what a teacher would be asked; None where templates write all.
     """
 
     surgeries: Mapping[str, Sequence[str]]
@@ -296,6 +297,53 @@ class Estimate:
     left_out: Sequence[LeftOut]
     failed: Mapping[str, str]
     notes: Sequence[tuple[str, str, int]] = ()
+    teacher: Questions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a teacher would be asked.
+
+    Attributes:
+        requests: one for each question; a share of them is asked a second time.
+        text_tokens: of all prompts, estimated from their characters.
+        image_tokens: of all pictures, at one for 28 x 28 pixels as Qwen2.5-VL counts them.
+        reply_tokens: of all replies, estimated from the templates' chains in the same form.
+    """
+
+    requests: int
+    text_tokens: int
+    image_tokens: int
+    reply_tokens: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens that the model reads."""
+        return self.text_tokens + self.image_tokens
+
+
+def show_questions(console: Console, questions: Questions, prices: tuple[float, float] | None = None) -> None:
+    """The table of `cotgen teacher estimate`.
+
+    Args:
+        console: where to.
+        questions: what would be asked.
+        prices: of a million tokens read, and of a million written; None where they are not known.
+    """
+    table = _table("A teacher would be asked", "", "")
+    _row(table, "requests", f"{questions.requests:,}")
+    _row(table, "tokens of text, about", f"{questions.text_tokens:,}")
+    _row(table, "tokens of pictures, about", f"{questions.image_tokens:,}")
+    _row(table, "tokens of replies, about", f"{questions.reply_tokens:,}")
+    if prices:
+        cost = (questions.prompt_tokens * prices[0] + questions.reply_tokens * prices[1]) / 1e6
+        _row(table, "cost, about", f"{cost:,.2f}")
+    console.print(table)
+    _print(
+        console,
+        "Each refused reply is asked for once more, with a prompt about a third longer. Servers that cache the common "
+        "beginning of prompts read far fewer tokens.",
+    )
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
@@ -358,7 +406,10 @@ def _teacher(console: Console, outcome: Outcome, tally: Tally) -> None:
         console.print(table)
         _print(console, f"Every refused reply, with its reasons: {outcome.rejected}")
     if tally.judged:
-        _print(console, "Judge: " + ", ".join(f"{name} {count:,}" for name, count in sorted(tally.judged.items())))
+        from cotgen.chains.judge import told
+
+        for line in told(tally.judged):
+            _print(console, line)
     if tally.given_up:
         _print(
             console,
@@ -445,6 +496,8 @@ def show_estimate(console: Console, estimate: Estimate) -> None:
         _print(console, f"Left out: {item.count} {item.what}: {item.reason} ({', '.join(item.examples[:3])})")
     for surgery, why in estimate.failed.items():
         _print(console, f"Would fail: {surgery}: {why}")
+    if estimate.teacher:
+        show_questions(console, estimate.teacher)
     _print(console, "Nothing was decoded and nothing was written to the output.")
 
 

@@ -50,7 +50,7 @@ from cotgen.build.plan import (
     step_of,
     unfit,
 )
-from cotgen.build.report import Estimate, Outcome, Reporter, asked_of, teaching_lines
+from cotgen.build.report import Estimate, Outcome, Questions, Reporter, asked_of, teaching_lines
 from cotgen.build.taught import Tally, read_tally, rejected_rows
 from cotgen.build.teaching import check_teaching
 from cotgen.build.units import (
@@ -105,6 +105,8 @@ _ALONE = 125
 _BYTES_PER_PIXEL = 0.11
 _BYTES_PER_PAIR = 1250
 _BYTES_PER_SAMPLE = 1500
+#: Characters of prompts and replies to a token.
+_CHARACTERS_PER_TOKEN = 3.8
 
 
 class StoppedError(CotgenError):
@@ -594,10 +596,8 @@ class _Build:
             client = stack.enter_context(
                 ClientThread(self.config.teacher(), cache, lambda request, parsed: teacher.form(parsed))
             )
-            judging = stack.enter_context(judging_by(self.config, cache))
-            asker = Asker(
-                self.config, client, cache, judging, tell=lambda frames: self.reporter.advance("ask", frames)
-            )
+            judge = stack.enter_context(judging_by(self.config, self.config.seed, client, cache))
+            asker = Asker(self.config, client, cache, judge, tell=lambda frames: self.reporter.advance("ask", frames))
             self.reporter.watch("ask", lambda: teaching_lines(asker.tally, client.client, start))
             units = [(self._chains_unit(job, priors), out, self.part(out)) for job, out in todo]
             for unit in asker.run(units, lambda unit, text: self.fail(unit, text)):
@@ -1064,6 +1064,7 @@ def estimate(
                     native,
                     job.earlier,
                     limits,
+                    config if config.taught else None,
                 )
             )
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
@@ -1109,7 +1110,26 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         left_out=together(run.lost),
         failed=run.outcome.failed,
         notes=[*run.outcome.notes, *(note for job in jobs for note in _noted(job))],
+        teacher=_questions(config, [found[job.surgery] for job in jobs]) if config.taught else None,
     )
+
+
+def _questions(config: BuildConfig, counted: Sequence[Mapping[str, Any]]) -> Questions:
+    """What a teacher would be asked, from the counts of all surgeries."""
+    from cotgen.models.images import FACTOR, target_size
+
+    requests = 0
+    text = image = reply = 0.0
+    for item in counted:
+        found = item["teacher"]
+        share = found["requests"] / max(1, found["drafted"])
+        requests += found["requests"]
+        text += share * found["prompt_chars"] / _CHARACTERS_PER_TOKEN
+        reply += share * found["reply_chars"] / _CHARACTERS_PER_TOKEN
+        if not config.no_image and item["width"]:
+            width, height = target_size(item["width"], item["height"], max_pixels=config.teacher_pixels)
+            image += found["requests"] * (width // FACTOR) * (height // FACTOR)
+    return Questions(requests, round(text), round(image), round(reply))
 
 
 def _noted(job: _Job) -> Iterator[tuple[str, str, int]]:

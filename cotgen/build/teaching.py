@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.models.endpoint import Endpoint, SchemaMode, is_local
 from cotgen.models.images import MAX_PIXELS, MIN_PIXELS
@@ -48,7 +49,9 @@ class Teaching(BaseModel):
         judge_timeout: as of the teacher.
         judge_concurrency: as of the teacher.
         judge_extra: as of the teacher.
-        judge_threshold: the least score with which the judge holds a visual sentence to be true.
+        judge_asks: what it judges: `visual` (looks, with the picture), `recover` (whether levels 1 and 2 give the answer),
+            `masked` (whether their words alone give it away; two requests).
+        judge_threshold: a visual sentence is kept where its score is above; at 0.5 "unsure" is not enough.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +77,8 @@ class Teaching(BaseModel):
     judge_timeout: float = Field(default=180.0, gt=0)
     judge_concurrency: int = Field(default=256, ge=1, le=4096)
     judge_extra: dict[str, Any] = {}
-    judge_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    judge_asks: tuple[Literal["visual", "recover", "masked"], ...] = ("visual", "recover", "masked")
+    judge_threshold: float = Field(default=0.5, ge=0.0, lt=1.0)
 
     @field_validator("teacher_share", mode="before")
     @classmethod
@@ -100,9 +104,9 @@ class Teaching(BaseModel):
             raise ValueError("it must be a JSON object, such as '{\"top_k\": 20}'")
         return parsed
 
-    @field_validator("send_frames_to", mode="before")
+    @field_validator("send_frames_to", "judge_asks", mode="before")
     @classmethod
-    def _hosts(cls, value: Any) -> Any:
+    def _names(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str) else value
         return tuple(part.strip().lower() for item in items for part in str(item).split(",") if part.strip())
 
@@ -119,7 +123,7 @@ class Teaching(BaseModel):
     @property
     def teacher_writer(self) -> str:
         """The writer's name in a pair, without the version of the prompt: never a path of this machine."""
-        return _named(self.teacher_model)
+        return named(self.teacher_model)
 
     def teacher(self) -> Endpoint:
         """The teacher's server.
@@ -163,7 +167,7 @@ class Teaching(BaseModel):
         asked: dict[str, Any] = {
             "writer": self.writer,
             "share": str(self.share),
-            "model": _named(self.teacher_model),
+            "model": named(self.teacher_model),
             "prompt": PROMPT_VERSION,
             "prompt_sha256": prompt_sha256(),
             "max_tokens": self.teacher_max_tokens,
@@ -174,6 +178,17 @@ class Teaching(BaseModel):
         }
         if self.send_frames_to and not self.no_image:
             asked["send_frames_to"] = sorted(self.send_frames_to)
+        if self.judge_model:
+            from cotgen.chains.judge import judge_sha256
+
+            asked["judge"] = {
+                "model": named(self.judge_model),
+                "prompt_sha256": judge_sha256(),
+                "max_tokens": self.judge_max_tokens,
+                "extra": self.judge_extra,
+                "asks": sorted(set(self.judge_asks)),
+                "threshold": self.judge_threshold,
+            }
         return asked
 
 
@@ -220,7 +235,13 @@ def check_teaching(options: Teaching, frames: str, sources: Sequence[str]) -> No
             )
 
 
-def _named(model: str) -> str:
+def chosen(options: Teaching, seed: int, key: str, id: str) -> bool:
+    """Whether the chain of a pair is asked of the teacher: drawn by its name, so that a larger share only adds pairs."""
+    share = options.share
+    return draw(seed, "teacher", key, id) * share.denominator < share.numerator * 2**64
+
+
+def named(model: str) -> str:
     """A model's name for records: the last part of a path, and only letters that evidence may hold."""
     name = model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
     return re.sub(r"[^A-Za-z0-9_.:/-]+", "-", name) or "model"

@@ -45,6 +45,7 @@ from cotgen.sources.base import (
 )
 
 if TYPE_CHECKING:
+    from cotgen.build.teaching import Teaching
     from cotgen.chains.write import Written
     from cotgen.frames.store import ExtractReport, FrameRow
     from cotgen.records import Scene
@@ -58,6 +59,8 @@ ASK_VERSION = 1
 PRIORS_VERSION = 3
 #: How a store says that a video is shorter than its labels, which is no damage: the last row often has no frame.
 _ENDS_EARLY = "ends before this frame."
+#: How many requests to a teacher are drafted for each surgery to know their length.
+_DRAFTS = 12
 #: How many names of left-out things are kept as examples.
 EXAMPLES = 10
 
@@ -305,7 +308,10 @@ class ChainsUnit:
 
 @dataclass(frozen=True, slots=True)
 class CountUnit:
-    """Count the questions of one surgery and look at the size of its pictures, for --dry-run."""
+    """Count the questions of one surgery and look at the size of its pictures, for --dry-run.
+
+    With `teaching` it also counts what a teacher would be asked, and drafts a few of these requests to know their length.
+    """
 
     STEP: ClassVar[str] = "count"
     surgery: str
@@ -318,6 +324,7 @@ class CountUnit:
     native: tuple[tuple[str, tuple[int, int]], ...] = ()
     earlier: Earlier | None = None
     balance: Path | None = None
+    teaching: Teaching | None = None
 
 
 Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | TallyUnit | BalanceUnit | FramesUnit | ChainsUnit | CountUnit
@@ -962,4 +969,34 @@ def _count(unit: CountUnit) -> dict[str, Any]:
         runs.add((question.task, run))
     counted = {name: dict(tasks) for name, tasks in by_source.items()}
     distinct = dict(Counter(task for task, _ in runs))
-    return {"tasks": counted, "distinct": distinct, "width": width, "height": height, "frames": frames}
+    return {
+        "tasks": counted,
+        "distinct": distinct,
+        "width": width,
+        "height": height,
+        "frames": frames,
+        **({"teacher": _would_ask(unit, unit.teaching, found, planned)} if unit.teaching else {}),
+    }
+
+
+def _would_ask(
+    unit: CountUnit, teaching: Teaching, scenes: Sequence[Scene], planned: Sequence[tuple[int, Question]]
+) -> dict[str, Any]:
+    """Requests, pictures, and characters of prompts and replies, the latter two from drafts spread over the questions.
+
+    A reply is taken to be as long as the template's chain in its form.
+    """
+    from cotgen.build.teaching import chosen
+    from cotgen.chains import teacher
+    from cotgen.chains.write import write_pair
+
+    asked = [(at, question) for at, question in planned if chosen(teaching, unit.seed, scenes[at].key, question.id)]
+    drafted = prompt = reply = 0
+    for at, question in asked[:: max(1, len(asked) // _DRAFTS)]:
+        written = write_pair(scenes[at], question, None, unit.seed)
+        if written:
+            given = teacher.draft(scenes[at], question, written[1], not teaching.no_image)
+            drafted += 1
+            prompt += len(given.system) + len(given.user)
+            reply += len(canonical_json(teacher.reply_from(given, written[1])))
+    return {"requests": len(asked), "drafted": drafted, "prompt_chars": prompt, "reply_chars": reply}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +10,11 @@ import typer
 
 from cotgen import __version__
 from cotgen.cli import options
+from cotgen.cli.console import make_console as _console
 from cotgen.cli.hub import publish
+from cotgen.cli.teacher import teacher_app
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cotgen.build.config import BuildConfig
 
 app = typer.Typer(
@@ -43,22 +42,6 @@ Exclude = Annotated[
     Path | None, typer.Option(help="File of surgeries and sample keys that must never be in, one a line.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    from cotgen.cli import drop_output
-
-    class Patient(Console):
-        """Goes on in silence where the reader has closed the pipe: the exit code is still that of the command."""
-
-        def on_broken_pipe(self) -> None:
-            self.quiet = True
-            drop_output()
-
-    # A log keeps its lines whole; a terminal decides for itself.
-    return Patient() if os.isatty(1) else Patient(width=160, highlight=False)
 
 
 def _say(text: str) -> None:
@@ -176,6 +159,7 @@ def build(
     judge_timeout: options.JudgeTimeout = None,
     judge_concurrency: options.JudgeConcurrency = None,
     judge_extra: options.JudgeExtra = None,
+    judge_asks: options.JudgeAsks = None,
     judge_threshold: options.JudgeThreshold = None,
     quiet: Quiet = False,
 ) -> None:
@@ -231,6 +215,7 @@ def build(
         "judge_timeout": judge_timeout,
         "judge_concurrency": judge_concurrency,
         "judge_extra": judge_extra,
+        "judge_asks": judge_asks,
         "judge_threshold": judge_threshold,
     }
     settings = _config(config, given)
@@ -459,3 +444,4 @@ def diff(
 
 
 app.command()(publish)
+app.add_typer(teacher_app)

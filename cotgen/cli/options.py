@@ -54,7 +54,13 @@ JudgeTokens = Annotated[int | None, typer.Option(help="As --teacher-max-tokens."
 JudgeTimeout = Annotated[float | None, typer.Option(help="As --teacher-timeout.")]
 JudgeConcurrency = Annotated[int | None, typer.Option(help="As --teacher-concurrency.")]
 JudgeExtra = Annotated[str | None, typer.Option(help="As --teacher-extra.")]
+JudgeAsks = Annotated[
+    str | None,
+    typer.Option(
+        help="What is judged: visual,recover,masked (default), or some of these. All take up to four requests a chain."
+    ),
+]
 JudgeThreshold = Annotated[
     float | None,
-    typer.Option(help="Least score of a visual sentence that holds. Default: 0.5."),
+    typer.Option(help="A visual sentence is kept where its score is above. Default: 0.5."),
 ]

@@ -86,6 +86,11 @@ class Asked:
         return _texts(self.body["messages"][-1]["content"])
 
     @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """Role and text of each message, in order."""
+        return tuple((message["role"], _texts(message["content"])) for message in self.body["messages"])
+
+    @property
     def images(self) -> int:
         """How many pictures the request carries."""
         contents = [message["content"] for message in self.body["messages"]]

@@ -26,6 +26,7 @@ CONTENT_CHECKS: tuple[Check, ...] = (
     facts.things,
     facts.acts,
     facts.asked_act,
+    facts.left_out,
     facts.terms_of_the_operation,
     facts.closed_sentences,
     facts.safety,

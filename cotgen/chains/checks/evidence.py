@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cotgen.chains.checks.base import Case, found, support_of
@@ -115,6 +116,9 @@ def _covers(case: Case, reading: Reading, statement: Statement, facts: dict[str,
         wordings = {text for ref in refs if ref.kind == "knowledge" for text in _texts(ref.target)}
         if case_is_template(statement) and reading.text not in wordings:
             yield found("evidence", reading, "the sentence is no wording of the knowledge that it cites")
+    for ref in refs:
+        if ref.kind == "prior" and not _speaks_of(reading, ref.target):
+            yield found("evidence", reading, f"'prior:{ref.target}' is a statistic of something else")
     if (
         reading.general
         and not reading.known
@@ -135,6 +139,17 @@ def _covers(case: Case, reading: Reading, statement: Statement, facts: dict[str,
     yield from _cites(case, reading, statement, facts)
 
 
+def _speaks_of(reading: Reading, prior: str) -> bool:
+    """Whether a statistic is of what the sentence names; a sentence that names neither tool nor act may mean any."""
+    given = re.findall(r"\b(instrument|verb|anatomy)\.(\w+)", prior.partition(">")[0])
+    for kind, what in (("instrument", "instrument"), ("verb", "act"), ("anatomy", "anatomy")):
+        named = reading.named(what)
+        ids = [f"{kind}.{name}" for form, name in given if form == kind]
+        if ids and named and not set(ids) <= set(named):
+            return False
+    return True
+
+
 def _cites(case: Case, reading: Reading, statement: Statement, facts: dict[str, Fact]) -> Iterator[Finding]:
     """What a sentence asserts is held by a fact that it cites, and what it denies by a reference to what is not there."""
     refs = statement.references()
@@ -146,8 +161,13 @@ def _cites(case: Case, reading: Reading, statement: Statement, facts: dict[str, 
                 own += [fact for fact in case.scene.context[int(position)].facts if fact.id == id]
     cited = {_SAME.get(term, term) for fact in own for term in fact.terms}
     absent = [ref.target.partition("/") for ref in refs if ref.kind == "none"]
-    for kind in ("instrument", "phase", "step", "action", "anatomy"):
+    every = any(ref.kind == "all" for ref in refs) or any(not term for _, _, term in absent)
+    if reading.named("any_instrument", negated=True) and not (every or reading.closed):
+        yield found("evidence", reading, "instruments are denied without a 'none:' reference")
+    for kind in ("instrument", "phase", "step", "action", "anatomy", "object"):
         for name in reading.named(kind):
+            if kind == "object" and ("." not in name or reading.closed):
+                continue
             if _SAME.get(name, name) not in cited and not (kind == "anatomy" and reading.closed):
                 yield found("evidence", reading, f"'{name}' is asserted, but no cited fact holds it")
         for name in reading.named(kind, negated=True):
@@ -158,6 +178,10 @@ def _cites(case: Case, reading: Reading, statement: Statement, facts: dict[str, 
     for act in reading.claims.acts:
         if act.subjects and not act.negated and not case.view.acting(act, own):
             yield found("evidence", reading, f"an act ({act.word}) is told, but no cited fact holds it")
+    if reading.closed is not None and reading.closed.kind == "camera":
+        outside = any(fact.kind == "view" for fact in own)
+        if not (any(what.endswith(".view") for what, _, _ in absent) if reading.closed.value else outside):
+            yield found("evidence", reading, "where the camera is is told without what labels it")
     told = reading.closed.terms if reading.closed is not None else ()
     if told and not set(told) & cited:
         yield found("evidence", reading, f"'{told[0]}' is told, but no cited fact holds it")

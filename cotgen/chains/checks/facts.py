@@ -12,6 +12,7 @@ from cotgen.chains.lexicon import called
 from cotgen.chains.places import compared, touching
 from cotgen.chains.reading import Reading
 from cotgen.records import Fact, Finding
+from cotgen.tasks import TASKS
 from cotgen.tasks.cvs import achieved
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven")
@@ -21,6 +22,13 @@ _ASKED = re.compile(
     r"\b(?:(?:the|this) act (?:asked about )?is (?:thus )?(?P<no>not )?(?:the one that is )?|"
     r"(?P<other>another act) is (?:thus )?)going on",
     re.I,
+)
+#: Tasks whose answer lists what is there, and the words that there is nothing to list.
+_LISTS = frozenset({"localization", "anatomy", "tool_presence"})
+_NONE_LEFT = re.compile(
+    r"\b(?:nothing|(?:no|none) (?:such )?(?:of the )?(?:kinds?|structures?|instruments?|things?)) "
+    r"(?:(?:is|are) )?(?:thus |therefore )?(?:to (?:be )?(?:mark|name)(?:e?d)?|named|marked)\b",
+    re.IGNORECASE,
 )
 _ON_WHICH = re.compile(r"\bon which (?:they|it|these) (?:\w+ )?works?\b", re.IGNORECASE)
 
@@ -180,6 +188,15 @@ def asked_act(case: Case) -> Iterator[Finding]:
             going_on = asked in {tuple(fact.terms) for fact in case.view.triplets}
             if going_on == bool(match["no"] or match["other"]):
                 yield found("act", reading, "whether the act asked about is going on is told the other way round")
+
+
+def left_out(case: Case) -> Iterator[Finding]:
+    """That there is nothing to mark or to name is concluded only where the labels say so."""
+    task = case.question.task
+    truth = TASKS[task].truth(case.scene, case.question) if task in _LISTS else None
+    for reading in _open(case):
+        if truth and reading.level == 3 and (match := _NONE_LEFT.search(reading.text)):
+            yield found("negation", reading, f"'{match.group()}' is concluded, but the labels hold something")
 
 
 def _worded(reading: Reading, act: Act) -> Iterator[Finding]:

@@ -1,0 +1,26 @@
+"""Where commands print to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def make_console() -> Console:
+    """A console that goes on where its reader has gone, and keeps the lines of a log whole."""
+    from rich.console import Console
+
+    from cotgen.cli import drop_output
+
+    class Patient(Console):
+        """Goes on in silence where the reader has closed the pipe: the exit code is still that of the command."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            drop_output()
+
+    # A log keeps its lines whole; a terminal decides for itself.
+    return Patient() if os.isatty(1) else Patient(width=160, highlight=False)
