@@ -35,6 +35,7 @@ from typing import Any, Literal
 
 from cotgen.chains.checks import case_of, check_case
 from cotgen.chains.checks.base import OFTEN_UNLABELLED, support_of
+from cotgen.chains.closed import closed
 from cotgen.chains.lexicon import mentions
 from cotgen.chains.render import question_text, render_boxes, render_levels
 from cotgen.draws import draw, rendezvous, shuffled
@@ -450,11 +451,10 @@ def _prompt(name: str, *passages: str) -> str:
 
 @cache
 def judge_sha256() -> str:
-    """sha256 of prompts and schemas: part of the fingerprint of a build that is judged."""
-    texts = [_prompt("visual"), _prompt("recover", "masked", "one", "ranked")]
-    return hashlib.sha256(
-        canonical_json([texts, _visual_schema(["V1"]), _answer_schema(True), _answer_schema(False)])
-    ).hexdigest()
+    """sha256 of the prompts and of this module, with its schemas, masks and rules: part of the fingerprint of a build."""
+    digest = hashlib.sha256(resources.files("cotgen.chains").joinpath("judge.py").read_bytes())
+    digest.update((_prompt("visual") + _prompt("recover", "masked", "one", "ranked")).encode())
+    return digest.hexdigest()
 
 
 def _visual_schema(codes: Sequence[str]) -> dict[str, Any]:
@@ -648,6 +648,10 @@ def masked(pair: Pair) -> str:
 
 def mask(text: str) -> str:
     """One sentence with terms, acts, boxes, places and numbers masked."""
+    form = closed(text)
+    if form is not None and form.kind == "act":
+        # The whole sentence is a term's: a step or an action by its own words.
+        return "[act]."
     for mention in reversed(mentions(text)):
         text = text[: mention.start] + _MASKS[mention.kind] + text[mention.end :]
     text = _SPOTS.sub(lambda match: "[box]" if match.group().startswith("<") else "[place]", text)

@@ -75,6 +75,7 @@ def problems(*evidence: str, priors: Priors | None = PRIORS) -> list[str]:
         ["prior:phase|instrument=instrument.hook>phase.preparation"],
         ["knowledge:function.hook"],
         ["context:0/cholec80.phase.0"],
+        ["seen:w", "judged:judge/m/1=0.50"],
     ],
 )
 def test_evidence_that_resolves(evidence: list[str]) -> None:
@@ -109,6 +110,8 @@ def test_evidence_that_resolves(evidence: list[str]) -> None:
         (["prior:nonsense"], "no entry of priors.json"),
         (["knowledge:function.nonsense"], "no entry of the knowledge base"),
         (["context:1/cholec80.phase.0"], "not stored"),
+        (["seen:another"], "names another model than the writer"),
+        (["judged:judge/m/1=1.00"], "no model says it sees"),
         (["context:0/cholec80.phase.1"], "no fact of that earlier instant"),
     ],
 )
