@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -127,29 +127,46 @@ def stub(
         typer.Option(help="NAME=RATE of errors in the replies, as hallucination=0.1; may be repeated."),
     ] = None,
     stubborn: Annotated[bool, typer.Option("--stubborn", help="Asked again, the same error comes again.")] = False,
+    doubt: Annotated[
+        list[str] | None,
+        typer.Option(help="Asked to judge, it says no to a look that holds this word; may be repeated."),
+    ] = None,
+    priors: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Asked to judge, it knows these statistics: priors.json of a build."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the faults and the errors.")] = 0,
     log: Annotated[Path | None, typer.Option(help="A line of JSON for each reply, with what was planted.")] = None,
 ) -> None:
-    """Serve a stand-in for a teacher, which answers from the facts of each request, until interrupted.
+    """Serve a stand-in for a teacher and a judge, which answers from the text of each request, until interrupted.
 
     The first line printed is the base URL, for `--teacher-url`.
     """
     import asyncio
     from contextlib import suppress
 
+    from cotgen.chains.judge_standin import StandInJudge
     from cotgen.chains.planted import Planted
     from cotgen.chains.stand_in import answering
     from cotgen.errors import CotgenError
-    from cotgen.models.stub import Faults, StubServer
+    from cotgen.models.stub import Asked, Faults, StubServer
+    from cotgen.surgeries.priors import Priors
 
     urls: list[str] = []
+    known = Priors.from_json(priors.read_bytes()) if priors else None
+    judge = StandInJudge(known, doubts=doubt or ())
+
+    def judged(asked: Asked) -> Mapping[str, Any]:
+        return judge.reply(asked.turns[0][1], asked.text) or {}
 
     def listening(url: str) -> None:
         urls.append(url)
         print(url, flush=True)
 
     server = StubServer(
-        answering(Planted(_rates(planted, "--planted"), seed, stubborn=stubborn, log=log)),
+        answering(Planted(_rates(planted, "--planted"), seed, stubborn=stubborn, log=log), judged),
         faults=Faults(_rates(fault, "--fault"), seed=seed),
         model=model,
         slots=slots,

@@ -10,12 +10,18 @@ import pytest
 
 import cotgen
 from cotgen.build import ask
+from cotgen.build.preflight import preflight
 from cotgen.build.report import Outcome
+from cotgen.build.teaching import Teaching
 from cotgen.chains import teacher
+from cotgen.chains.judge_standin import StandInJudge
+from cotgen.chains.stand_in import reply
 from cotgen.chains.write import write_pair
 from cotgen.errors import CotgenError
+from cotgen.models.endpoint import Endpoint
 from cotgen.models.stub import Asked, Faults, StubServer
 from cotgen.shards.verify import verify
+from cotgen.surgeries.priors import Priors
 
 Run = Callable[..., Outcome]
 Change = Callable[[ask.Asked, dict[str, Any], int], Mapping[str, Any] | str]
@@ -265,3 +271,69 @@ def test_a_host_that_was_named_may_be_sent_frames_and_the_manifest_says_so(
         run(demo, tmp_path / "out", **taught(server))
     run(demo, tmp_path / "out", **taught(server, send_frames_to="127.0.0.1"))
     assert cotgen.open(tmp_path / "out").manifest.config["teacher"]["send_frames_to"] == ["127.0.0.1"]
+
+
+def test_a_judge_drops_looks_that_do_not_hold_and_its_scores_are_kept(
+    demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar
+) -> None:
+    def two_looks(asked: ask.Asked, reply: dict[str, Any], turn: int) -> dict[str, Any]:
+        looks = ("Smoke is seen in the field.", "The picture is slightly blurred.")
+        rows = [{"level": 1, "text": text, "from": ["visual"]} for text in looks]
+        return {"statements": [*rows, *_moved(list(reply["statements"]), 2)]}
+
+    scholar.change = two_looks
+    doubting = StandInJudge(doubts=["smoke"])
+    judge = StubServer(lambda asked: doubting.reply(asked.turns[0][1], asked.text) or {}, model="judge")
+    out = tmp_path / "out"
+    with judge:
+        run(demo, out, judge_url=judge.url, judge_model="judge", judge_asks="visual", **taught(server))
+    pairs = [pair.record for sample in cotgen.open(out) for pair in sample.pairs]
+    looks = [statement for pair in pairs for statement in pair.statements if statement.basis == "visual"]
+    assert {look.text for look in looks} == {"The picture is slightly blurred."} and verify(out).ok
+    assert all("judged:judge/judge/1=1.00" in look.evidence for look in looks)
+    counts = cotgen.open(out).manifest.counts["teacher"]["judged"]
+    assert counts["looks judged"] == 2 * counts["looks dropped"] == 2 * len(looks)
+    assert set(judge.counts.values()) == {1}
+
+
+def test_a_chain_whose_first_levels_do_not_lead_to_its_answer_is_refused_and_asked_for_again(
+    demo: Path, run: Run, tmp_path: Path, server: StubServer
+) -> None:
+    out = tmp_path / "out"
+    judge = StubServer(lambda asked: {"answer": "unclear", "answers": ["unclear"]}, model="judge")
+    with judge:
+        run(demo, out, judge_url=judge.url, judge_model="judge", judge_asks="recover", **taught(server))
+    promised = {
+        pair.record.support for sample in cotgen.open(out) for pair in sample.pairs if "teacher" in pair.record.writer
+    }
+    assert promised <= {"asserted"}
+    assert {reason["check"] for row in rejected(out) for reason in row["reasons"]} == {"judge_recover"}
+
+
+def test_a_judge_that_fails_leaves_its_questions_to_the_next_run(
+    demo: Path, run: Run, tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cotgen.models.client._FIRST_WAIT_S", 0.001)
+    out = tmp_path / "out"
+    judge = StubServer(lambda asked: {}, model="judge", faults=Faults({"500": 1.0}))
+    with judge:
+        outcome = run(demo, out, judge_url=judge.url, judge_model="judge", judge_asks="recover", **taught(server))
+    assert outcome.teacher and outcome.teacher.given_up and outcome.exit_code == 1
+    honest = StandInJudge(Priors.from_json((out / "priors.json").read_bytes()))
+    judge = StubServer(lambda asked: honest.reply(asked.turns[0][1], asked.text) or {}, model="judge")
+    with judge:
+        again = run(demo, out, judge_url=judge.url, judge_model="judge", judge_asks="recover", **taught(server))
+    assert again.exit_code == 0 and set(server.counts.values()) == {1}
+
+
+def test_a_preflight_says_what_a_build_would_make_of_a_server() -> None:
+    stub = StubServer(reply)
+    options = Teaching(writer="teacher", teacher_model="stub", teacher_url="http://localhost/v1")
+    with stub as url:
+        whole = preflight(options, Endpoint(url, "stub"))
+        other = preflight(options, Endpoint(url, "other"))
+    assert not whole.problem and "The checks let the chain pass:" in whole.lines
+    assert "no model 'other'" in other.problem
+    blind = StubServer(reply, faults=Faults(script=["image_limit"]))
+    with blind as url:
+        assert "--no-image" in preflight(options, Endpoint(url, "stub")).problem
