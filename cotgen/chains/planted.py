@@ -344,7 +344,7 @@ class Planted:
         planted: key of a request -> the kinds that were planted in its reply.
 
     Raises:
-        CotgenError: a kind is not known, or the rates are no shares.
+        CotgenError: a kind is not known, the rates are no shares, or the file cannot be written.
     """
 
     def __init__(
@@ -354,6 +354,11 @@ class Planted:
             raise CotgenError(f"No error '{unknown[0]}' can be planted; these can: {', '.join(KINDS)}.")
         if any(rate < 0 for rate in rates.values()) or sum(rates.values()) > 1 + 1e-9:
             raise CotgenError("The rates of planted errors are shares: from 0 to 1, and 1 at most together.")
+        if log is not None:
+            try:
+                log.touch()
+            except OSError as error:
+                raise CotgenError(f"{log} cannot be written ({error.strerror}); choose another file.") from error
         self.planted: dict[str, list[str]] = {}
         self._rates, self._seed, self._stubborn, self._log = dict(rates), seed, stubborn, log
         self._lock = Lock()

@@ -71,7 +71,7 @@ def _rates(given: Sequence[str] | None, option: str) -> dict[str, float]:
     """`["503=0.1"]` as numbers."""
     found = {}
     for text in given or ():
-        name, equals, rate = text.partition("=")
+        name, _, rate = text.partition("=")
         try:
             found[name] = float(rate)
         except ValueError:
