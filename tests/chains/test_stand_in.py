@@ -76,6 +76,7 @@ def test_its_chains_are_accepted_for_every_task(asked: list[Draft], all_priors: 
         request_ = request(given, n)
         assert told_by(request_).task == given.question.task, given.question.text
         answer = reply(request_)
+        assert len(answer["statements"]) <= 12 and max(len(row["from"]) for row in answer["statements"]) <= 12
         wrong = findings(given, answer, all_priors)
         made[given.question.task] += 1
         kept[given.question.task] += not wrong
@@ -130,6 +131,13 @@ def test_a_question_in_other_words_is_answered_in_plain_ones(asked: list[Draft])
     body = {"messages": [{"role": "user", "content": user}]}
     levels = [row["level"] for row in reply(Asked(body, "k", 0))["statements"]]
     assert set(levels) == {1, 2, 3}
+
+
+def test_a_request_that_lacks_lines_gets_an_answer(asked: list[Draft]) -> None:
+    for given in asked[::7]:
+        user = "\n".join(line for line in given.user.split("\n") if not line.startswith(("F1", "F2", "N")))
+        answer = reply(Asked({"messages": [{"role": "user", "content": user}]}, "k", 0))
+        assert {row["level"] for row in answer["statements"]} == {1, 2, 3}
 
 
 def test_errors_come_at_their_rate_and_are_known_afterwards(asked: list[Draft], tmp_path: Path) -> None:
