@@ -313,7 +313,7 @@ class _Writer(Composer):
                 own.append(self.codes[ref])
             elif not target:
                 own.append(ref)
-        self.rows.append({"level": level, "text": text, "from": list(dict.fromkeys(own))})
+        self.rows.append({"level": level, "text": text, "from": list(dict.fromkeys(own)) or ["F1"]})
         return len(self.rows) - 1
 
     def told(self, level: int, code: str, text: str) -> int:

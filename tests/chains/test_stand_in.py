@@ -136,8 +136,10 @@ def test_a_question_in_other_words_is_answered_in_plain_ones(asked: list[Draft])
 def test_a_request_that_lacks_lines_gets_an_answer(asked: list[Draft]) -> None:
     for given in asked[::7]:
         user = "\n".join(line for line in given.user.split("\n") if not line.startswith(("F1", "F2", "N")))
-        answer = reply(Asked({"messages": [{"role": "user", "content": user}]}, "k", 0))
-        assert {row["level"] for row in answer["statements"]} == {1, 2, 3}
+        lacking = Asked({"messages": [{"role": "user", "content": user}]}, "k", 0)
+        for answer in (reply(lacking), Planted(dict.fromkeys(KINDS, 1 / len(KINDS)))(lacking)):
+            assert {row["level"] for row in answer["statements"]} == {1, 2, 3}
+            assert all(row["text"] and row["from"] for row in answer["statements"])
 
 
 def test_errors_come_at_their_rate_and_are_known_afterwards(asked: list[Draft], tmp_path: Path) -> None:
