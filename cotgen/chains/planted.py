@@ -92,6 +92,8 @@ def _hallucination(p: _Plant) -> Rows | None:
     options += [(1, f"The {term(id).name} is in view.") for id in structures]
     options += [(2, f"The {term(id).name} is coagulating the {term(other).name}.")
                 for id in tools for other in structures]  # fmt: skip
+    if not options:
+        return None
     level, text = options[p.number % len(options)]
     return p.with_row(level, text, p.any_fact)
 
@@ -110,6 +112,8 @@ def _another_end(p: _Plant, text: str) -> str:
             item for item in terms_of(task)
             if item.id not in p.told.scene.terms(task) and p.told.scene.says(task) in item.aliases
         ]  # fmt: skip
+        if not others:
+            return ""
         name = p.one([item.name for item in others])
         return f"The step shown is the {name}." if task == "step" else f"This view belongs to {name}."
     if task == "action":
@@ -166,9 +170,7 @@ def _leak(p: _Plant) -> Rows | None:
     if p.told.task not in ("phase", "step", "action", "cvs", "count", "tool_count", "position"):
         return None
     ends = [row for row in p.rows if row["level"] == 3 and row["from"][0][0] in "SF"]
-    if not ends or p.rows[-1]["level"] != 3:
-        return None
-    if p.told.task == "count" and not p.facts("instrument", "triplet"):
+    if not ends:
         return None
     codes = [code for code in ends[-1]["from"] if code[0] == "F"] or [p.any_fact]
     level = 1 + p.number % 2
@@ -344,7 +346,7 @@ class Planted:
         planted: key of a request -> the kinds that were planted in its reply.
 
     Raises:
-        CotgenError: a kind is not known, or the rates are no shares.
+        CotgenError: a kind is not known, the rates are no shares, or the file cannot be written.
     """
 
     def __init__(
@@ -354,6 +356,11 @@ class Planted:
             raise CotgenError(f"No error '{unknown[0]}' can be planted; these can: {', '.join(KINDS)}.")
         if any(rate < 0 for rate in rates.values()) or sum(rates.values()) > 1 + 1e-9:
             raise CotgenError("The rates of planted errors are shares: from 0 to 1, and 1 at most together.")
+        if log is not None:
+            try:
+                log.touch()
+            except OSError as error:
+                raise CotgenError(f"{log} cannot be written ({error.strerror}); choose another file.") from error
         self.planted: dict[str, list[str]] = {}
         self._rates, self._seed, self._stubborn, self._log = dict(rates), seed, stubborn, log
         self._lock = Lock()

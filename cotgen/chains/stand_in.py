@@ -92,6 +92,7 @@ class Told:
         question: the first line of the question.
         answer: the lines of the answer.
         scene: the facts, with boxes made up where their places say.
+        boxes: the made-up boxes, as `<bbox:n>` counts them.
         code: id of a fact, or `context:N/ID` -> its code in the prompt.
         lines: code -> text of all lines.
         seed: of the draws: the request's, and how often it was asked before.
@@ -104,6 +105,7 @@ class Told:
     question: str
     answer: tuple[str, ...]
     scene: Scene
+    boxes: tuple[tuple[int, ...], ...]
     code: Mapping[str, str]
     lines: Mapping[str, str]
     seed: int
@@ -153,7 +155,8 @@ def read(user: str, seed: int = 0, asked_before: int = 0) -> Told:
     frames = _FRAME.findall(head)
     procedure = frames[-1] if frames else "cholecystectomy"
     source = _SOURCE.get(procedure, "table")
-    facts, code = _facts(lines, source)
+    boxes = _boxes(lines)
+    facts, code = _facts(lines, source, boxes)
     contexts = _contexts(lines, source, code)
     kinds = {f"{source}.{kind}" for kind in ("instrument", "triplet", "anatomy", "view", *(f.kind for f in facts))}
     key = hashlib.blake2b(user.encode(), digest_size=8).hexdigest()
@@ -164,10 +167,18 @@ def read(user: str, seed: int = 0, asked_before: int = 0) -> Told:
     question = asked.strip().partition("\n")[0]
     answers = tuple(part.strip() for part in answer.strip().split(" | "))
     task, named = _task_of(question, procedure, scene, answers)
-    return Told(task, named, question, answers, scene, code, lines, seed, asked_before)
+    return Told(task, named, question, answers, scene, boxes, code, lines, seed, asked_before)
 
 
-def _facts(lines: Mapping[str, str], source: str) -> tuple[list[Fact], dict[str, str]]:
+def _boxes(lines: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:
+    """A box for each `<bbox:n>`, where the lines say that it is."""
+    places = {int(match[1]): match[2] for text in lines.values() if (match := _BOXED.search(text))}
+    return tuple(_made_up(n, places.get(n)) for n in range(max(places, default=-1) + 1))
+
+
+def _facts(
+    lines: Mapping[str, str], source: str, boxes: Sequence[tuple[int, ...]]
+) -> tuple[list[Fact], dict[str, str]]:
     facts: list[Fact] = []
     code: dict[str, str] = {}
     for name, line in lines.items():
@@ -188,7 +199,7 @@ def _facts(lines: Mapping[str, str], source: str) -> tuple[list[Fact], dict[str,
             terms = [_term(kind, text)] if kind in KINDS else []
         if terms and all(terms):
             id = f"{source}.{kind}.{len(facts)}"
-            box = _made_up(int(boxed[1]), boxed[2]) if boxed else []
+            box = list(boxes[int(boxed[1])]) if boxed else []
             facts.append(Fact(id=id, kind=kind, terms=terms, box=box, value=value, source=source))
             code[f"fact:{id}"] = name
     return facts, code
@@ -229,13 +240,13 @@ def _act(text: str, source: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _made_up(number: int, where: str | None) -> list[int]:
+def _made_up(number: int, where: str | None) -> tuple[int, ...]:
     """A box of its own for each number, at the place that is told; one too large to have a place where none is."""
     spot = next((words for words, text in PLACES.items() if text == where), None)
     half = 20 + number if spot is not None else 300 + number
     x = _FIELD // 2 + _OFF * (("right" in (spot or ())) - ("left" in (spot or ())))
     y = _FIELD // 2 + _OFF * (("lower" in (spot or ())) - ("upper" in (spot or ())))
-    return [x - half, y - half, x + half, y + half]
+    return x - half, y - half, x + half, y + half
 
 
 #: Kinds of fact that a frame may have none of and still be asked about.
@@ -304,7 +315,7 @@ class _Writer(Composer):
                 own.append(self.codes[ref])
             elif not target:
                 own.append(ref)
-        self.rows.append({"level": level, "text": text, "from": list(dict.fromkeys(own))})
+        self.rows.append({"level": level, "text": text, "from": list(dict.fromkeys(own)) or ["F1"]})
         return len(self.rows) - 1
 
     def told(self, level: int, code: str, text: str) -> int:
@@ -314,24 +325,28 @@ class _Writer(Composer):
 
 def write(told: Told) -> list[dict[str, Any]]:
     """The rows of a reply."""
-    numbers = [int(n) for text in told.lines.values() for n in re.findall(r"<bbox:(\d+)>", text)]
-    known = {box[2] - box[0]: box for box in (fact.box for fact in told.scene.facts) if box}
-    sizes = {2 * (half + n): n for n in numbers for half in (20, 300)}
-    boxed = {sizes[width]: box for width, box in known.items() if width in sizes}
-    given = [boxed.get(n, [n, n, n + 1, n + 1]) for n in range(max(numbers, default=-1) + 1)]
-    asked = Question("asked", told.task, told.question, (), "\n".join(told.answer), ())
-    c = _Writer(told.scene, asked, None, told.seed, boxes=given, codes=told.code)
-    answered = told.task not in ("phase", "step", "action") or told.scene.of_kind(told.task)
-    _PLANS.get(told.task if answered else "", _plain)(c, told)
+    plan = _PLANS.get(told.task, _plain)
+    try:
+        c: _Writer | None = _written(plan, told)
+    except (LookupError, ValueError):
+        c = None  # the request lacks what its question is about
+    if c is None or {row["level"] for row in c.rows} != {1, 2, 3}:
+        c = _written(_plain, told)
     return _with_look(c, told)
+
+
+def _written(plan: Callable[[_Writer, Told], None], told: Told) -> _Writer:
+    asked = Question("asked", told.task, told.question, (), "\n".join(told.answer), ())
+    c = _Writer(told.scene, asked, None, told.seed, boxes=[list(box) for box in told.boxes], codes=told.code)
+    plan(c, told)
+    return c
 
 
 def _with_look(c: _Writer, told: Told) -> list[dict[str, Any]]:
     """The rows, in some replies with a sentence on how something looks at the end of level 1."""
-    seen = (
-        not told.scene.of_kind("view") and told.answer != ("No",) if told.task in ("camera", "field_visible") else True
-    )
-    if not told.pictured or told.asked_before or not seen or draw(told.seed, "look", told.scene.key) % _LOOKS_ONE_IN:
+    # Nothing is seen in a black picture or from outside the body.
+    blind = told.task in ("camera", "field_visible") and told.answer == ("No",)
+    if not told.pictured or told.asked_before or blind or draw(told.seed, "look", told.scene.key) % _LOOKS_ONE_IN:
         return c.rows
     shown = {code for row in c.rows if row["level"] == 1 for code in row["from"]}
     things = [
@@ -409,35 +424,38 @@ def _phase(c: _Writer, told: Told) -> None:
     if earlier is not None and earlier[1]:
         context.passed(c, earlier[0])
     fact = told.scene.of_kind("phase")[0]
-    strength, grounds = "", []
+    strength, grounds = "none", []
     for code, text in told.of("P").items():
         number = c.told(3, code, text)
-        strength = max(strength, _strength(c.rows[number]["text"], fact.terms[0]))
+        strength = max(strength, _strength(c.rows[number]["text"], fact.terms[0]), key=_STRENGTHS.index)
         grounds.append(number)
     # A second try claims less.
     if told.asked_before:
-        strength = ""
-    shapes = {"weak": WEAK, "weaker": EXCEPTION, "xstrong": STRONG}.get(strength, ASSERTED)
+        strength = "none"
+    shapes = {"weak": WEAK, "other": EXCEPTION, "strong": STRONG}.get(strength, ASSERTED)
     text = fill(c.pick("conclude", shapes), phase=c.phase_name(fact.terms[0], "conclude"))
-    follows = [f"statement:{n}" for n in (*shown, *grounds)] if strength in ("weak", "xstrong") else []
+    follows = [f"statement:{n}" for n in (*shown, *grounds)] if strength in ("weak", "strong") else []
     c.add(3, text, "", [*follows, f"fact:{fact.id}"])
 
 
+#: Of a statistic for a phase: nothing, it points to another phase, it makes it likely, it decides.
+_STRENGTHS = ("none", "other", "weak", "strong")
+
+
 def _strength(text: str, phase: str) -> str:
-    """How far a statistic carries a phase: `xstrong`, `weak`, "" not at all; `weaker` where it points to another one."""
-    best = ""
-    for mention in mentions(text):
-        if mention.kind != "phase":
-            continue
+    """How far a statistic carries a phase, of `_STRENGTHS`."""
+    said = mentions(text)
+    # What is rarely seen at another time, and acts, whose statistic is about just that act.
+    outside = bool(re.search(r"\brarely\b.*\b(?:other|outside)\b", text))
+    whole = bool(_WHOLE.search(text)) or not any(mention.kind == "instrument" for mention in said)
+    best = "none"
+    for mention in said:
         words = _FREQUENT.findall(text[: mention.start])
-        word = words[-1] if words else ""
-        outside = bool(re.search(r"\brarely\b.*\b(?:other|outside)\b", text))
-        if mention.term == phase and (word in ("almost always", "typically", "often") or outside):
-            # Of an act the statistic is about the act itself.
-            of_all = _WHOLE.search(text) or not any(m.kind == "instrument" for m in mentions(text))
-            best = "xstrong" if word == "almost always" and of_all else "weak"
-        elif word in ("almost always", "typically", "often") and not best:
-            best = "weaker"
+        usual = bool(words) and words[-1] in ("almost always", "typically", "often")
+        if mention.kind != "phase" or not (usual or outside):
+            continue
+        own = "strong" if whole and words[-1:] == ["almost always"] else "weak"
+        best = max(best, own if mention.term == phase else "other", key=_STRENGTHS.index)
     return best
 
 
@@ -762,11 +780,9 @@ def _position(c: _Writer, told: Told) -> None:
         said = [m.term for m in mentions(told.slots.get(slot) or "") if m.kind in ("instrument", "anatomy", "object")]
         ids = [id for name in said for id in _shared(name)]
         pair += [fact for fact in _all_boxed(c) if fact.terms[0] in ids][:1]
-    if len(pair) < 2:
-        return _plain(c, told)
     shown = [lie(c, fact) for fact in c.order("shown", pair)]
     shown += _measured(c, told)
-    the, other = (slots(c, fact.terms[0]) for fact in pair)
+    the, other = (slots(c, fact.terms[0]) for fact in pair)  # two, or the question names what is not there
     relation = dict(boxes.RELATION)[told.answer[0]]
     c.add(3, fill(c.pick("close", relation), **the, the_b=other["the"]), "", [f"statement:{n}" for n in shown])
 
@@ -778,7 +794,7 @@ def _all_boxed(c: _Writer) -> list[Fact]:
 def _plain(c: _Writer, told: Told) -> None:
     """A question in words that are not known: what is there, and the answer as it is given."""
     shown = _show_boxed(c, _boxed_facts(c)) or _presence_shown(c, told)
-    if not _measured(c, told) and not acts(c, told.scene.of_kind("triplet")) and _known(c, told, 2) is None:
+    if not _measured(c, told) and _known(c, told, 2) is None:
         _alone(c, told, (), shown)
     c.add(3, f"So this is {', '.join(told.answer).lower()}.", "", [f"statement:{n}" for n in shown])
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cotgen.chains.checks.base import Case, found, support_of
-from cotgen.chains.checks.reasoning import FREQUENCY_WORD
-from cotgen.chains.reading import POINTER, Reading
+from cotgen.chains.reading import FREQUENCY, POINTER, Reading
 from cotgen.ontology.knowledge import entries
 from cotgen.records import BASES, Fact, Finding, Pair, Statement
 
@@ -124,7 +123,7 @@ def _covers(case: Case, reading: Reading, statement: Statement, facts: dict[str,
         and not reading.known
         and reading.level > 1
         and statement.basis not in ("prior", "knowledge")
-        and FREQUENCY_WORD.search(reading.text)
+        and FREQUENCY.search(reading.text)
     ):
         yield found("evidence", reading, "a word of frequency needs a statistic of the train surgeries")
     if statement.basis == "visual" and reading.closed is not None and reading.closed.kind == "visual":
