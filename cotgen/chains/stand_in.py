@@ -97,7 +97,7 @@ class Told:
         lines: code -> text of all lines.
         seed: of the draws: the request's, and how often it was asked before.
         asked_before: how many replies were refused.
-        pictured: whether a picture came with it, so that looks may be told.
+        pictured: whether looks may be told, which the rules say.
     """
 
     task: str
@@ -143,7 +143,8 @@ def told_by(asked: Asked) -> Told:
     user = next((text for role, text in turns if role == "user"), "")
     before = sum(role == "assistant" for role, _ in turns)
     seed = draw(int(asked.body.get("seed") or 0), "stand-in", str(before), str(asked.sample)) % 2**31
-    return replace(read(user, seed, before), pictured=asked.images > 0)
+    blind = any(role == "system" and text.strip() == rules(False) for role, text in turns)
+    return replace(read(user, seed, before), pictured=not blind)
 
 
 def read(user: str, seed: int = 0, asked_before: int = 0) -> Told:
