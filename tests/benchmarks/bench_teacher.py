@@ -28,7 +28,7 @@ from cotgen.models.cache import ReplyCache
 from cotgen.shards.verify import verify
 from cotgen.sources.demo.look_alikes import chosen, make_look_alike
 
-FRAMES = 1500
+FRAMES = 0
 SLOTS, SERVICE_MS = 32, 400
 FAULTS = {"500": 0.05, "503": 0.05, "reset": 0.05, "slow": 0.05, "truncated": 0.05, "not_json": 0.05}
 
