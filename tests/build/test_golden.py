@@ -22,10 +22,14 @@ import pytest
 from cotgen.build.config import load_config
 from cotgen.build.report import Outcome, Reporter
 from cotgen.build.run import build
-from cotgen.build.units import PRIORS_VERSION, read_facts
+from cotgen.build.units import ASK_VERSION, PRIORS_VERSION, read_facts
+from cotgen.chains import stand_in
+from cotgen.chains.stand_in import reply
+from cotgen.chains.teacher import prompt_sha256
 from cotgen.chains.write import CHAINS_VERSION, templates_sha256
 from cotgen.frames.extract import FRAMES_VERSION
 from cotgen.frames.store import FrameStore
+from cotgen.models.stub import StubServer
 from cotgen.ontology import ontology_sha256
 from cotgen.records import canonical_json
 from cotgen.shards.pack import PACK_VERSION
@@ -64,6 +68,21 @@ def outcome_of(root: Path, folder: Path, frames: str) -> Outcome:
     return build(load_config(None, given), Reporter(None), env={"COTGEN_WORK": str(folder / "work")})
 
 
+def asked_of(root: Path, folder: Path) -> list[str]:
+    """What a build without pictures asks the stand-in, by the names of its requests, and what it keeps of the replies."""
+    with StubServer(reply) as url:
+        given = {"source": "cholec80", "root": [str(root)], "out": folder / "asked", "frames": "none", "workers": 1}
+        taught = {"writer": "teacher", "teacher_url": url, "teacher_model": "stub", "no_image": True}
+        build(load_config(None, {**given, **taught}), Reporter(None), env={"COTGEN_WORK": str(folder / "asked.work")})
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "asked.work/asked").iterdir())
+
+
+def stand_in_sha256() -> str:
+    """sha256 of the stand-in, whose replies are no part of any step."""
+    assert stand_in.__file__
+    return hashlib.sha256(Path(stand_in.__file__).read_bytes()).hexdigest()
+
+
 def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
@@ -99,6 +118,11 @@ def measure(folder: Path) -> Golden:
             "reads": templates_sha256(),
             "sha256": digest([hashlib.sha256(data).hexdigest() for data in chains]),
         },
+        "ask": {
+            "version": ASK_VERSION,
+            "reads": digest([templates_sha256(), prompt_sha256(), stand_in_sha256()]),
+            "sha256": digest(asked_of(root, folder)),
+        },
         "pack": {
             "version": PACK_VERSION,
             "reads": digest([hashlib.sha256(data).hexdigest() for data in chains]),
@@ -123,7 +147,7 @@ def now(tmp_path_factory: pytest.TempPathFactory) -> Golden:
     return measure(tmp_path_factory.mktemp("golden"))
 
 
-@pytest.mark.parametrize("step", ["facts", "priors", "frames", "chains", "pack"])
+@pytest.mark.parametrize("step", ["facts", "priors", "frames", "chains", "ask", "pack"])
 def test_a_step_changes_no_byte_without_its_version(step: str, now: Golden) -> None:
     before: Golden = json.loads(GOLDEN.read_text())
     assert step not in changed(before, now), "its bytes changed: raise its version, then record as below"
