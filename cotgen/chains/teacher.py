@@ -252,11 +252,17 @@ def _worked() -> tuple[dict[str, Any], ...]:
 
 
 def examples(scene: Scene, question: Question) -> list[str]:
-    """Worked chains of the frame's sources: those of the same task first."""
+    """Worked chains of the frame's sources, as requests and replies: those of the same task first."""
     sources = {name.partition(".")[0] for name in scene.labelled}
     usable = [item for item in _worked() if set(item["sources"]) & sources]
     usable.sort(key=lambda item: item["task"] != question.task)
-    return [item["text"].strip() for item in usable[:EXAMPLES_SHOWN]]
+    return [_shown(item) for item in usable[:EXAMPLES_SHOWN]]
+
+
+def _shown(item: Mapping[str, Any]) -> str:
+    lines = "\n".join(item["lines"])
+    reply = json.dumps({"statements": item["reply"]}, ensure_ascii=False)
+    return f"FACTS AND WHAT MAY BE USED\n{lines}\n\nANSWER\n{item['answer']}\n\nREPLY\n{reply}"
 
 
 @cache

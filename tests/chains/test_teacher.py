@@ -9,7 +9,8 @@ import pytest
 from cotgen.chains.checks import case_of, check_case
 from cotgen.chains.grammar import BLACK, LIT
 from cotgen.chains.lexicon import mentions
-from cotgen.chains.teacher import Draft, ReplyError, draft, objections, pair_of, reply_from, rules
+from cotgen.chains.render import split_sentences
+from cotgen.chains.teacher import Draft, ReplyError, _worked, draft, form, objections, pair_of, reply_from, rules
 from cotgen.chains.visual import visual
 from cotgen.chains.write import write_pair
 from cotgen.records import Measured, Pair, Scene, Statement
@@ -82,6 +83,17 @@ def test_the_prompt_holds_facts_boxes_question_and_answer_and_no_name_of_a_surge
     assert "ANSWER\nGallbladder dissection" in given.user and given.question.text in given.user
     assert "73" not in given.user.replace("EXAMPLE", "") or "cholec80/73" not in given.user
     assert "gallbladder dissection" in given.user.lower() and rules() == given.system
+
+
+def test_each_example_is_a_reply_whose_codes_were_given() -> None:
+    for item in _worked():
+        given = [line.partition(" ")[0] for line in item["lines"]]
+        assert len(set(given)) == len(given) and not form({"statements": item["reply"]})
+        for number, row in enumerate(item["reply"]):
+            assert split_sentences(row["text"]) == [row["text"]]
+            assert set(row["from"]) <= {*given, *(f"S{n}" for n in range(1, number + 1))}
+        levels = [row["level"] for row in item["reply"]]
+        assert levels == sorted(levels) and set(levels) == {1, 2, 3}
 
 
 def test_the_key_knows_all_that_matters_and_no_server() -> None:
