@@ -47,6 +47,9 @@ _AT = "box at "
 _PASSAGES = re.compile(r"<(picture|no picture)>(.*?)</\1>", re.DOTALL)
 _SENTENCE_REF = re.compile(r"^S(\d{1,3})$")
 
+#: What may stand under "from": a server that holds the schema cannot write another thing.
+_CODES = "^([FNAMCKPS][0-9]{1,2}|visual)$"
+
 #: JSON schema of a reply, for `response_format`.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -64,7 +67,12 @@ REPLY_SCHEMA: dict[str, Any] = {
                 "properties": {
                     "level": {"type": "integer", "enum": [1, 2, 3]},
                     "text": {"type": "string", "maxLength": LONGEST_SENTENCE},
-                    "from": {"type": "array", "minItems": 1, "maxItems": 12, "items": {"type": "string"}},
+                    "from": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 12,
+                        "items": {"type": "string", "pattern": _CODES},
+                    },
                 },
             },
         }
