@@ -77,9 +77,10 @@ class Output:
                 "--work folder with which it was begun."
             )
         if before != self.config and not replace:
-            changed = sorted(key for key in {*before, *self.config} if before.get(key) != self.config.get(key))
+            there, now = _flat(before), _flat(self.config)
+            changed = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
             how = "; ".join(
-                f"{key}: {_short(before.get(key))} there, {_short(self.config.get(key))} now" for key in changed
+                f"{key}: {_short(there.get(key))} there, {_short(now.get(key))} now" for key in changed[:8]
             )
             raise CotgenError(
                 f"{self.out} holds a data set of another configuration ({how}). Choose another --out, or add --replace "
@@ -174,8 +175,19 @@ class Output:
             cache.put(str(self.out / name), stamp(self.out / name), sha256, newest_ns=0)
 
 
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the keys of what is nested in it as `teacher.model`."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
 def _short(value: Any) -> str:
-    text = str(value)
+    text = "none" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

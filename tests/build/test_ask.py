@@ -337,3 +337,11 @@ def test_a_preflight_says_what_a_build_would_make_of_a_server() -> None:
     blind = StubServer(reply, faults=Faults(script=["image_limit"]))
     with blind as url:
         assert "--no-image" in preflight(options, Endpoint(url, "stub")).problem
+
+
+def test_another_teacher_in_the_same_folder_is_named(demo: Path, run: Run, tmp_path: Path, server: StubServer) -> None:
+    run(demo, tmp_path / "out", **taught(server))
+    with pytest.raises(CotgenError, match=r"\(teacher\.temperature: 0\.7 there, 0\.2 now\)"):
+        run(demo, tmp_path / "out", **taught(server, teacher_temperature=0.2))
+    with pytest.raises(CotgenError, match=r"teacher\.model: stub there, none now"):
+        run(demo, tmp_path / "out", limit=6)

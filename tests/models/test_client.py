@@ -93,7 +93,7 @@ def test_a_sample_of_no_use_does_not_spoil_the_others() -> None:
 def test_what_may_pass_is_tried_again(fault: str) -> None:
     stub = StubServer(answered, faults=Faults(script=(fault, fault), slow_s=3))
     with stub as url:
-        where = endpoint(url, timeout_s=0.3)
+        where = endpoint(url, timeout_s=1.0)
         outcome = asyncio.run(ask(where, request()))
     assert isinstance(outcome, Reply) and outcome.attempts == 3
     assert stub.counts == {request().cache_key: 3}
