@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,36 +189,44 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def teaching_lines(tally: Tally, client: Client, start: float) -> list[str]:
+def teaching_lines(tally: Tally, clients: Sequence[Client], start: float) -> list[str]:
     """What the live panel says of a teacher at work.
 
     Args:
         tally: of the questions that are answered.
-        client: the teacher's.
+        clients: the teacher's, and the judge's where there is one.
         start: `time.monotonic()` when it began.
     """
-    counts, seconds = client.counts, max(time.monotonic() - start, 1e-3)
-    tokens = counts.prompt_tokens + counts.completion_tokens
+    seconds = max(time.monotonic() - start, 1e-3)
     answered = tally.accepted + tally.refused
-    lines = [
-        f"{client.limit.in_flight} requests in flight of at most {client.limit.cap:.0f}, {counts.replies / seconds:,.1f}"
-        f" replies/s, {counts.cached:,} from the cache, {tokens:,} tokens ({tokens / seconds:,.0f}/s)",
+    lines = []
+    for client in clients:
+        counts = client.counts
+        tokens = counts.prompt_tokens + counts.completion_tokens
+        lines.append(
+            f"{client.endpoint.role}: {client.limit.in_flight} requests in flight of at most {client.limit.cap}, "
+            f"{counts.replies / seconds:,.1f} replies/s, {counts.cached:,} from the cache, {tokens:,} tokens "
+            f"({tokens / seconds:,.0f}/s)"
+        )
+    lines.append(
         f"{tally.accepted:,} of {answered:,} chains accepted ({_percent(tally.accepted, answered)}), "
-        f"{tally.reasked:,} asked again, {tally.mended:,} of them mended, {tally.given_up:,} given up",
-    ]
+        f"{tally.reasked:,} asked again, {tally.mended:,} of them mended, {tally.given_up:,} given up"
+    )
     if tally.reasons:
         lines.append("refused for: " + ", ".join(f"{name} {count:,}" for name, count in tally.reasons.most_common(6)))
-    if counts.retries:
-        lines.append("retries: " + ", ".join(f"{name} {count:,}" for name, count in counts.retries.most_common(6)))
+    retries = sum((client.counts.retries for client in clients), Counter[str]())
+    if retries:
+        lines.append("retries: " + ", ".join(f"{name} {count:,}" for name, count in retries.most_common(6)))
     return lines
 
 
-def asked_of(client: Client) -> str:
-    """What a client has sent, in a sentence."""
-    counts = client.counts
-    return (
-        f"{counts.sent:,} requests sent, {counts.cached:,} replies from the cache, {counts.prompt_tokens:,} tokens read and "
-        f"{counts.completion_tokens:,} written by the model"
+def asked_of(clients: Sequence[Client]) -> str:
+    """What clients have sent, a sentence each."""
+    return " ".join(
+        f"The {client.endpoint.role} was sent {counts.sent:,} requests ({counts.cached:,} replies were in the cache), read "
+        f"{counts.prompt_tokens:,} tokens and wrote {counts.completion_tokens:,}."
+        for client in clients
+        for counts in [client.counts]
     )
 
 
@@ -309,12 +318,14 @@ class Questions:
         text_tokens: of all prompts, estimated from their characters.
         image_tokens: of all pictures, at one for 28 x 28 pixels as Qwen2.5-VL counts them.
         reply_tokens: of all replies, estimated from the templates' chains in the same form.
+        judged: requests to a judge, at most; short ones, all but those about looks without a picture.
     """
 
     requests: int
     text_tokens: int
     image_tokens: int
     reply_tokens: int
+    judged: int = 0
 
     @property
     def prompt_tokens(self) -> int:
@@ -335,6 +346,8 @@ def show_questions(console: Console, questions: Questions, prices: tuple[float, 
     _row(table, "tokens of text, about", f"{questions.text_tokens:,}")
     _row(table, "tokens of pictures, about", f"{questions.image_tokens:,}")
     _row(table, "tokens of replies, about", f"{questions.reply_tokens:,}")
+    if questions.judged:
+        _row(table, "requests to the judge, at most", f"{questions.judged:,}")
     if prices:
         cost = (questions.prompt_tokens * prices[0] + questions.reply_tokens * prices[1]) / 1e6
         _row(table, "cost, about", f"{cost:,.2f}")

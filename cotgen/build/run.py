@@ -105,6 +105,8 @@ _ALONE = 125
 _BYTES_PER_PIXEL = 0.11
 _BYTES_PER_PAIR = 1250
 _BYTES_PER_SAMPLE = 1500
+#: What a judge may be asked of a chain; a masked text is asked beside its control.
+JUDGED = frozenset({"visual", "recover", "masked"})
 #: Characters of prompts and replies to a token.
 _CHARACTERS_PER_TOKEN = 3.8
 
@@ -598,14 +600,15 @@ class _Build:
             )
             judge = stack.enter_context(judging_by(self.config, self.config.seed, client, cache))
             asker = Asker(self.config, client, cache, judge, tell=lambda frames: self.reporter.advance("ask", frames))
-            self.reporter.watch("ask", lambda: teaching_lines(asker.tally, client.client, start))
+            clients = [client.client, *([judge.client] if judge else [])]
+            self.reporter.watch("ask", lambda: teaching_lines(asker.tally, clients, start))
             units = [(self._chains_unit(job, priors), out, self.part(out)) for job, out in todo]
             for unit in asker.run(units, lambda unit, text: self.fail(unit, text)):
                 job, out = by_name[unit.surgery]
                 self.outcome.executed["ask"] = self.outcome.executed.get("ask", 0) + 1
                 self._taught(job, out)
         self.outcome.seconds["ask"] = time.monotonic() - start
-        self.outcome.requests = asked_of(client.client)
+        self.outcome.requests = asked_of(clients)
 
     def _taught(self, job: _Job, out: Path) -> None:
         """From here on the chains of a surgery are those of its teacher."""
@@ -1129,7 +1132,8 @@ def _questions(config: BuildConfig, counted: Sequence[Mapping[str, Any]]) -> Que
         if not config.no_image and item["width"]:
             width, height = target_size(item["width"], item["height"], max_pixels=config.teacher_pixels)
             image += found["requests"] * (width // FACTOR) * (height // FACTOR)
-    return Questions(requests, round(text), round(image), round(reply))
+    judged = len(JUDGED & set(config.judge_asks)) + ("masked" in config.judge_asks) if config.judge_model else 0
+    return Questions(requests, round(text), round(image), round(reply), judged * requests)
 
 
 def _noted(job: _Job) -> Iterator[tuple[str, str, int]]:

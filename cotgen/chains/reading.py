@@ -48,7 +48,7 @@ _TIED = re.compile(
 )
 _GENERIC = re.compile(
     r"^(?:An? [\w' -]+? (?:\w+s|can)\b|Scissors \w+|Bipolar forceps \w+|Graspers \w+|Hooks \w+|Clip appliers \w+|"
-    r"Irrigators \w+|Specimen bags \w+|Clips are\b|Preparation is\b|"
+    r"Irrigators \w+|Specimen bags \w+|Clips are\b|Preparation is\b(?! the best)|"
     r"The two (?:together )?(?:work|mark|go|belong)\b|"
     r"(?:In|On|With|For|Between|Before|After) (?:an?\b|scissors|bipolar|dissection|calot|clipping|cleaning|preparation|"
     r"gallbladder|the liver bed|clips))",

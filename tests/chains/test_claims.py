@@ -4,7 +4,10 @@ import pytest
 
 from cotgen.chains.claims import Claims, Memory, Ref, claims
 from cotgen.chains.closed import closed
+from cotgen.chains.grammar import ASSERTED, STRONG, WEAK
 from cotgen.chains.lexicon import mentions
+from cotgen.chains.reading import read
+from cotgen.chains.render import parse
 
 
 def said(text: str, *before: str) -> Claims:
@@ -142,3 +145,11 @@ def test_sentences_of_closed_wording(text: str, what: tuple[str, tuple[str, ...]
 def test_a_sentence_of_other_words_is_not_closed() -> None:
     assert closed("The critical view of safety is achieved.") is None
     assert closed("The triangle is cleared.") is None
+
+
+@pytest.mark.parametrize("shape", (*STRONG, *WEAK, *ASSERTED))
+@pytest.mark.parametrize("name", ["preparation", "the dissection of Calot's triangle", "clipping and cutting"])
+def test_a_conclusion_speaks_of_the_frame_in_every_form(shape: str, name: str) -> None:
+    text = shape.format(phase=name, Phase=f"{name[0].upper()}{name[1:]}")
+    chain = parse(f"<think>Level 1: A grasper is in view.\nLevel 2: \nLevel 3: {text}</think><answer>x</answer>")
+    assert not read(chain)[-1].general
