@@ -86,7 +86,8 @@ def test_a_weak_teacher_is_refused_with_reasons_and_the_build_is_whole(
     assert tally.accepted <= tally.asked // 2
     rows = [json.loads(line) for line in (tmp_path / "out.work/rejected/out.jsonl").read_text().splitlines()]
     assert rows and all(row["reasons"] for row in rows)
-    assert verify(out).ok
+    report = verify(out)
+    assert report.ok, report.problems
     print(f"accepted {tally.accepted} of {tally.asked}; requests {tally.asked + tally.reasked}")
     for row in rows[:3]:
         print(row["reasons"][0], row["reply"][:300])
