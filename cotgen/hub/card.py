@@ -85,6 +85,7 @@ def card(folder: Path, manifest: Manifest, repo: str, tag: str, allowed: Permiss
         soft=scan_index(folder).filter(pl.col("findings").list.len() > 0).select(pl.len()).collect().item(),
         split_table=manifest.split_table,
         priors=(folder / PRIORS).is_file(),
+        by_a_model=list(readme.by_a_model(manifest)),
         left_out=readme.left_out_list(manifest),
         sources=[*map(readme.source_terms, manifest.sources), *readme.strictest_terms(manifest.sources)],
     )

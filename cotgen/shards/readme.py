@@ -32,6 +32,7 @@ def readme(manifest: Manifest) -> str:
         *by_source(manifest),
         f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
         *_blind(manifest),
+        *by_a_model(manifest),
         "## How to load it",
         _LOADING,
         "## What was left out",
@@ -102,6 +103,31 @@ def _blind(manifest: Manifest) -> Iterator[str]:
         cells = [*cells[:2], "", "", ""] if row["verdict"] == "few" else cells
         lines.append(f"| {name} | {' | '.join(cells)} | {_VERDICTS[row['verdict']]} |")
     yield "\n".join(lines)
+
+
+def by_a_model(manifest: Manifest) -> Iterator[str]:
+    """Who wrote the chains besides templates, how many of its replies were kept, and what a judge said of them."""
+    counts: Mapping[str, Any] = manifest.counts.get("teacher", {})
+    told: Mapping[str, Any] = manifest.config.get("teacher", {})
+    if not counts or not told:
+        return
+    yield "## Chains by a model"
+    others = "the others are left out" if told["fallback"] == "none" else "the others keep the chain of their template"
+    shown = "It was shown the pictures." if told["pixels"] else "It was shown no picture."
+    yield (
+        f"`{told['model']}` was asked for the chains of {counts['asked']:,} questions (prompt version {told['prompt']}, "
+        f"temperature {told['temperature']}). {shown} The checks let {counts['accepted']:,} pass, {counts['mended']:,} "
+        f"of them after a second request that quoted their findings; {others}. What may be done with a model's text also depends "
+        "on the terms of that model. Sentences of basis `visual` tell how something looks to it, and no label proves them."
+    )
+    lines = ["| basis | sentences written | without a finding | kept |", "|---|---:|---:|---:|"]
+    for basis, row in counts["by_basis"].items():
+        lines.append(f"| {basis} | {row['written']:,} | {row['sound']:,} | {row['kept']:,} |")
+    yield "\n".join(lines)
+    if judge := told.get("judge"):
+        from cotgen.chains.judge import told as said
+
+        yield " ".join([f"Judged by `{judge['model']}`.", *said(counts["judged"])])
 
 
 def left_out_list(manifest: Manifest) -> str:

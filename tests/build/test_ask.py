@@ -97,6 +97,7 @@ def test_chains_of_a_teacher_are_verified_and_nothing_is_asked_twice(
     assert again.unchanged and sum(server.counts.values()) == asked
     counts = cotgen.open(out).manifest.counts["teacher"]
     assert counts["accepted"] == counts["asked"] == asked
+    assert f"`stub` was asked for the chains of {asked:,} questions" in (out / "README.md").read_text()
     told = cotgen.open(out).manifest.config["teacher"]
     assert told["model"] == "stub" and server.url not in json.dumps(cotgen.open(out).manifest.model_dump())
 
