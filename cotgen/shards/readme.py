@@ -117,8 +117,8 @@ def by_a_model(manifest: Manifest) -> Iterator[str]:
     yield (
         f"`{told['model']}` was asked for the chains of {counts['asked']:,} questions (prompt version {told['prompt']}, "
         f"temperature {told['temperature']}). {shown} The checks let {counts['accepted']:,} pass, {counts['mended']:,} "
-        f"of them after a second request that quoted their findings; {others}. What may be done with a model's text also depends "
-        "on the terms of that model. Sentences of basis `visual` tell how something looks to it, and no label proves them."
+        f"of them after a second request that quoted their findings; {others}. What may be done with a model's text also "
+        "depends on the terms of that model. Sentences of basis `visual` tell how things look to it; no label proves them."
     )
     lines = ["| basis | sentences written | without a finding | kept |", "|---|---:|---:|---:|"]
     for basis, row in counts["by_basis"].items():
