@@ -397,18 +397,21 @@ class Asker:
                 self._accept(asked, pair, told, request, again=number > 0)
                 return asked, told
             self._reject(told, request, reply.text, _rows(findings))
-            again.append((reply.text, teacher.objections(findings, pair)))
+            quoted = str(findings) if isinstance(findings, teacher.ReplyError) else findings
+            again.append((reply.text, teacher.objections(quoted, pair)))
         told.tally.refused = 1
         return asked, told
 
-    def _read(self, asked: Asked, parsed: Any, tally: Tally) -> tuple[Pair | None, Sequence[Finding] | str]:
+    def _read(
+        self, asked: Asked, parsed: Any, tally: Tally
+    ) -> tuple[Pair | None, Sequence[Finding] | teacher.ReplyError]:
         """The chain of a reply with what refuses it: nothing, hard findings, or why it is no chain."""
         looks = asked.frame.maker is not None and teacher.tells_a_look(parsed)
         draft = replace(asked.draft, scene=asked.frame.coloured()) if looks else asked.draft
         try:
             pair = teacher.pair_of(draft, parsed, self._writer, asked.priors)
         except teacher.ReplyError as error:
-            return None, str(error)
+            return None, error
         found = check_case(case_of(pair, draft.scene, asked.priors, asked.question), pair)
         hard = [finding for finding in found if finding.severity == "hard"]
         unsound = {finding.statement for finding in hard}
@@ -449,10 +452,10 @@ def _is_whole(surgery: _Surgery) -> bool:
     return surgery.failed or len(surgery.told) == surgery.total
 
 
-def _rows(findings: Sequence[Finding] | str) -> list[dict[str, Any]]:
+def _rows(findings: Sequence[Finding] | teacher.ReplyError) -> list[dict[str, Any]]:
     """What refuses a reply, as plain values."""
-    if isinstance(findings, str):
-        return [{"check": "form", "statement": -1, "text": findings}]
+    if isinstance(findings, teacher.ReplyError):
+        return [{"check": f"form:{findings.about}", "statement": -1, "text": str(findings)}]
     return [{"check": item.check, "statement": item.statement, "text": item.text} for item in findings]
 
 

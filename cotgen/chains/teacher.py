@@ -81,7 +81,15 @@ REPLY_SCHEMA: dict[str, Any] = {
 
 
 class ReplyError(CotgenError):
-    """A reply that is no chain: not the JSON that was asked for, or codes that were not given."""
+    """A reply that is no chain: not the JSON that was asked for, or codes that were not given.
+
+    Attributes:
+        about: what is wrong, to count by: `shape`, `levels`, `sentence`, `codes`, `boxes`.
+    """
+
+    def __init__(self, message: str, about: str = "shape") -> None:
+        self.about = about
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -304,17 +312,17 @@ def pair_of(given: Draft, reply: Any, writer: str, priors: Priors | None) -> Pai
     for number, row in enumerate(rows, start=1):
         level, text = row.get("level"), " ".join(row["text"].split())
         if level not in (1, 2, 3) or isinstance(level, bool) or level < last:
-            raise ReplyError(f"Statement {number}: the levels are 1, 2 and 3, in this order.")
+            raise ReplyError(f"Statement {number}: the levels are 1, 2 and 3, in this order.", "levels")
         last = level
         if len(text) > LONGEST_SENTENCE or len(split_sentences(text)) != 1 or not re.search(r"[.]$", text):
-            raise ReplyError(f"Statement {number} is not one sentence with a full stop.")
+            raise ReplyError(f"Statement {number} is not one sentence with a full stop.", "sentence")
         evidence = [
             f"box:{_at(used, tuple(map(int, ref.removeprefix(_AT).split(','))))}" if ref.startswith(_AT) else ref
             for ref in _evidence(given, row["from"], number, writer)
         ]
         for match in _BOX.finditer(text):
             if int(match[1]) >= len(given.boxes):
-                raise ReplyError(f"Statement {number}: {match.group()} is no box that was given.")
+                raise ReplyError(f"Statement {number}: {match.group()} is no box that was given.", "boxes")
         text = _BOX.sub(lambda match: f"<bbox:{_at(used, given.boxes[int(match[1])])}>", text)
         evidence += [f"box:{match[1]}" for match in _BOX.finditer(text)]
         if f"seen:{writer}" in evidence:
@@ -370,18 +378,18 @@ def _evidence(given: Draft, codes: Sequence[Any], number: int, writer: str) -> l
         name = str(code).strip().rstrip(".")
         if name.lower() == "visual":
             if not given.pictured:
-                raise ReplyError(f"Statement {number} tells a look, and no picture was sent.")
+                raise ReplyError(f"Statement {number} tells a look, and no picture was sent.", "codes")
             found.append(f"seen:{writer}")
         elif match := _SENTENCE_REF.match(name):
             if not 1 <= int(match[1]) < number:
-                raise ReplyError(f"Statement {number}: {name} is no earlier sentence.")
+                raise ReplyError(f"Statement {number}: {name} is no earlier sentence.", "codes")
             found.append(f"statement:{int(match[1]) - 1}")
         elif name in given.pool:
             found += given.pool[name]
         else:
-            raise ReplyError(f"Statement {number}: '{name[:40]}' is no code that was given.")
+            raise ReplyError(f"Statement {number}: '{name[:40]}' is no code that was given.", "codes")
     if not found:
-        raise ReplyError(f'Statement {number} rests on nothing: name the codes under "from".')
+        raise ReplyError(f'Statement {number} rests on nothing: name the codes under "from".', "codes")
     return found
 
 

@@ -346,3 +346,22 @@ def test_another_teacher_in_the_same_folder_is_named(demo: Path, run: Run, tmp_p
         run(demo, tmp_path / "out", **taught(server, teacher_temperature=0.2))
     with pytest.raises(CotgenError, match=r"teacher\.model: stub there, none now"):
         run(demo, tmp_path / "out", limit=6)
+
+
+@pytest.mark.parametrize(
+    ("row", "check"),
+    [
+        ({"level": 1, "text": "A hook is in view.", "from": ["F99"]}, "form:codes"),
+        ({"level": 1, "text": "A hook is in view", "from": ["F1"]}, "form:sentence"),
+        ({"level": 4, "text": "A hook is in view.", "from": ["F1"]}, "form:levels"),
+        ({"level": 1, "text": "A hook is here <bbox:77>.", "from": ["F1"]}, "form:boxes"),
+        ({"level": 1, "text": "A hook is burning the liver.", "from": ["F1"]}, "act"),
+    ],
+)
+def test_why_a_reply_is_refused_is_counted_by_what_is_wrong_with_it(
+    demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar, row: dict[str, Any], check: str
+) -> None:
+    scholar.change = lambda asked, reply, turn: {"statements": [row, *_moved(reply["statements"], 1)]}
+    out = tmp_path / "out"
+    run(demo, out, **taught(server, tasks="phase", limit=2))
+    assert cotgen.open(out).manifest.counts["teacher"]["reasons"].get(check, 0) >= 1, rejected(out)[0]["reasons"]
