@@ -928,7 +928,7 @@ def _versions(config: BuildConfig) -> dict[str, str]:
 
 def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | None) -> None:
     """Pack and seal, unless OUT is up to date already."""
-    from cotgen.evaluation.blind import blind_scores
+    from cotgen.evaluation.blind import blind_counts
     from cotgen.shards.manifest import seal
     from cotgen.surgeries.priors import Priors
 
@@ -995,7 +995,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
         shards=packed.shards,
         counts={
             **packed.counts,
-            "blind": {score.name: score.plain() for score in blind_scores(output.out)},
+            **blind_counts(output.out),
             **(_of_several(gathered) if len(run.sources) > 1 else {}),
             **({"left_out_by_balance": gathered.balance} if config.balance else {}),
             **({"teacher": gathered.teacher.plain()} if config.taught else {}),

@@ -418,13 +418,14 @@ def merge(
 ) -> None:
     """Write the union of two data sets to a third."""
     from cotgen.build.files import hold
+    from cotgen.evaluation.blind import blind_counts
     from cotgen.shards.merge import check_outside
     from cotgen.shards.merge import merge as run
 
     target = out.resolve()
     check_outside(target, [a, b])
     with hold(target, target.parent):
-        manifest = run(a, b, target, seed=seed, shards=shards)
+        manifest = run(a, b, target, seed=seed, shards=shards, count=blind_counts)
     if not quiet:
         _say(f"{manifest.counts['samples']:,} samples with {manifest.counts['pairs']:,} pairs are in {out}.")
 

@@ -380,6 +380,11 @@ def blind_scores(
     return score_blind(train, validation)
 
 
+def blind_counts(folder: Path) -> dict[str, Any]:
+    """The blind scores of a packed folder as its manifest states them, under `blind`. Raises as `blind_scores`."""
+    return {"blind": {score.name: score.plain() for score in blind_scores(folder)}}
+
+
 def _asked_in(folder: Path, split: Split, most: int, progress: Callable[[int], None]) -> Iterator[Asked]:
     try:
         places = scan_index(folder).filter(pl.col("split") == split).select("shard", "offset")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ def merge(
     *,
     seed: int = 0,
     shards: int | None = None,
+    count: Callable[[Path], Mapping[str, Any]] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Write the union of two finished folders to a third.
@@ -46,10 +47,12 @@ def merge(
         out: a new or empty folder.
         seed: of the order of the samples.
         shards: number per split, or None for the power of two nearest to its bytes / 500 MB.
+        count: gives more counts of the union, from its index and shards, for the manifest.
         progress: called with the number of samples that are newly in place.
 
     Returns:
-        The manifest of the new folder; its kind is `merged`.
+        The manifest of the new folder; its kind is `merged`. What only a build can count (what a teacher was asked,
+        what a balance left out) stands in `counts.parents`, for each parent.
 
     Raises:
         CotgenError: the folders contradict one another (splits, priors, facts, pairs: listed), one of them is
@@ -81,7 +84,11 @@ def merge(
             split_table=left.manifest.split_table,
             splits=_splits(left.manifest, right.manifest),
             shards=packed.shards,
-            counts=packed.counts,
+            counts={
+                **packed.counts,
+                **(count(out) if count else {}),
+                "parents": [_told_of(item.manifest, packed.counts) for item in (left, right)],
+            },
             left_out=_left_out(left.manifest, right.manifest),
             sources=_sources(left.manifest, right.manifest),
             versions=_versions(left.manifest, right.manifest),
@@ -217,6 +224,11 @@ def _one_priors(left: StoredRecords, right: StoredRecords) -> Priors | None:
 def _splits(a: Manifest, b: Manifest) -> dict[str, list[str]]:
     both = {split: {*a.splits.get(split, []), *b.splits.get(split, [])} for split in SPLITS}
     return {split: sorted(names, key=order_of) for split, names in both.items() if names}
+
+
+def _told_of(parent: Manifest, counted: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest of a parent counts and that of the union cannot: neither the numbers of its index nor scores."""
+    return {name: value for name, value in parent.counts.items() if name not in {*counted, "blind"}}
 
 
 def _left_out(a: Manifest, b: Manifest) -> list[LeftOut]:

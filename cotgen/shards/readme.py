@@ -107,11 +107,23 @@ def _blind(manifest: Manifest) -> Iterator[str]:
 
 def by_a_model(manifest: Manifest) -> Iterator[str]:
     """Who wrote the chains besides templates, how many of its replies were kept, and what a judge said of them."""
-    counts: Mapping[str, Any] = manifest.counts.get("teacher", {})
-    told: Mapping[str, Any] = manifest.config.get("teacher", {})
-    if not counts or not told:
-        return
-    yield "## Chains by a model"
+    for number, (told, counts) in enumerate(_teachers(manifest.config, manifest.counts)):
+        if not number:
+            yield "## Chains by a model"
+        yield from _of_a_model(told, counts)
+
+
+def _teachers(
+    config: Mapping[str, Any], counts: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Settings and counts of each teacher, in a merged set those of its parents."""
+    if config.get("teacher") and counts.get("teacher"):
+        yield config["teacher"], counts["teacher"]
+    for own, counted in zip(config.get("parents", []), counts.get("parents", []), strict=False):
+        yield from _teachers(own, counted)
+
+
+def _of_a_model(told: Mapping[str, Any], counts: Mapping[str, Any]) -> Iterator[str]:
     others = "the others are left out" if told["fallback"] == "none" else "the others keep the chain of their template"
     shown = "It was shown the pictures." if told["pixels"] else "It was shown no picture."
     yield (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cotgen.errors import CotgenError
+from cotgen.evaluation.blind import blind_counts, blind_scores
 from cotgen.records import Manifest, Sample
 from cotgen.shards import merge as module
 from cotgen.shards.manifest import load, load_priors, seal
@@ -54,6 +55,28 @@ def test_the_pictures_are_those_of_the_parents(a: Path, b: Path, tmp_path: Path)
     merge(a, b, tmp_path / "c", shards=1)
     pictures = {i.key: i.jpg for f in (a, b) for p in (f / "data").iterdir() for i in read_shard(p)}
     assert {i.key: i.jpg for p in (tmp_path / "c/data").iterdir() for i in read_shard(p)} == pictures
+
+
+def test_what_only_a_build_counts_is_kept_for_each_parent(a: Path, b: Path, tmp_path: Path) -> None:
+    """So the card of a union still says which chains a model wrote, and how blind answers do in the union."""
+    taught = Path(shutil.copytree(b, tmp_path / "taught"))
+    manifest, told = (
+        load(taught),
+        {"model": "some/model", "fallback": "none", "pixels": 1, "prompt": "1", "temperature": 0},
+    )
+    counts = {"asked": 9, "accepted": 7, "mended": 2, "judged": {}, "by_basis": {}}
+    config, more = {**manifest.config, "teacher": told}, {"teacher": counts, **blind_counts(b)}
+    changed = {"config": config, "counts": {**manifest.counts, **more}, "fingerprint": "d" * 64}
+    seal(taught, manifest.model_copy(update=changed), load_priors(b))
+    merged = merge(a, taught, tmp_path / "c", count=blind_counts)
+    assert merged.counts["parents"] == [{}, {"teacher": counts}]
+    assert merged.counts["blind"].keys() == {score.name for score in blind_scores(tmp_path / "c")}
+    again = merge(tmp_path / "c", a, tmp_path / "d")
+    assert [row.get("parents") for row in again.counts["parents"]] == [[{}, {"teacher": counts}], None]
+    card = (tmp_path / "d" / "README.md").read_text()
+    assert "`some/model` was asked for the chains of 9 questions" in card
+    assert card.count("## Chains by a model") == 1
+    assert verify(tmp_path / "d").problems == []
 
 
 def test_merging_with_itself_changes_nothing_but_the_manifest(a: Path, tmp_path: Path) -> None:
