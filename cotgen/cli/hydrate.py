@@ -185,8 +185,8 @@ def _show_gaps(console: Console, gaps: list[Gap]) -> None:
     for column in ("surgery", "frames", "file", "why"):
         table.add_column(column, justify="right" if column == "frames" else "left", overflow="fold")
     for gap in gaps[:_LISTED]:
-        which = "all" if gap.all else ", ".join(gap.keys[:2]) + (" ..." if gap.frames > 2 else "")
-        cells = (gap.surgery, f"{gap.frames:,}", gap.file, f"{gap.why} ({which})")
+        which = "" if gap.all else f" ({', '.join(gap.keys[:2])}{' ...' if gap.frames > 2 else ''})"
+        cells = (gap.surgery, f"{gap.frames:,}", gap.file, f"{gap.why}{which}")
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     if len(gaps) > _LISTED:
