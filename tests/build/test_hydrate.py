@@ -85,11 +85,6 @@ def assert_the_same_again(put: Hydrate, base: Path, built: Path) -> None:
     assert verify(base / "out").ok
 
 
-def test_pictures_go_in_byte_for_byte(put: Hydrate, tmp_path: Path) -> None:
-    make_look_alike("endoscapes", tmp_path / "data", surgeries=3)
-    assert_the_same_again(put, tmp_path, embedded(tmp_path, "endoscapes"))
-
-
 def test_a_joined_build_of_video_and_pictures_made_smaller(demo: Path, put: Hydrate, tmp_path: Path) -> None:
     """Operation 1 has its video in Cholec80, 73 only its pictures in CholecT50."""
     shutil.copytree(demo, tmp_path / "data")
