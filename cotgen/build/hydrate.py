@@ -442,21 +442,22 @@ class _Outfit:
         pixels, sha256 = self.wanted["pixels"], self.wanted["sha256"]
         changed = hashlib.sha256()
         for number, job in enumerate(self.jobs, start=1):
-            other: dict[str, list[int]] = {}
+            other: list[int] = []
             missing: dict[str, list[int]] = {}
+            notes: Sequence[str] = ()
             if not job.ready:
                 why = self.run.outcome.failed.get(job.name, "was not read")
                 missing[why] = list(job.rows.values())
             else:
                 with FrameStore.open(job.frames) as store:
                     there = store.rows()
-                    lost = store.report.missing
+                    lost, notes = store.report.missing, store.report.notes
                 for index, row in job.rows.items():
                     found = there.get(index)
                     if found is None:
                         missing.setdefault(lost.get(index, "is not there"), []).append(row)
                     elif bytes.fromhex(found.pixels) != pixels[row]:
-                        other.setdefault(f"{found.width}x{found.height}", []).append(row)
+                        other.append(row)
                     else:
                         self.job_of[row] = number
                         self.place_of[2 * row : 2 * row + 2] = array("Q", (found.offset, found.length))
@@ -468,9 +469,7 @@ class _Outfit:
             for why, lost_rows in sorted(missing.items()):
                 self._miss(surgery, lost_rows, why, why)
             if other:
-                lost_rows = sorted(row for found_rows in other.values() for row in found_rows)
-                whole_job = len(lost_rows) == len(job.rows)
-                self._miss(surgery, lost_rows, OTHER, _differs(job, whole_job))
+                self._miss(surgery, other, OTHER, _differs(job, len(other) == len(job.rows), notes))
         self.result.placed = sum(number > 0 for number in self.job_of)
         self.result.gaps.sort(key=lambda gap: (order_of(gap.surgery), gap.file, gap.reason))
         self.changed = changed.hexdigest() if self.result.changed else ""
@@ -607,21 +606,20 @@ class _Outfit:
         return path
 
 
-def _differs(job: _Job, all_of_them: bool) -> str:
-    """What is different in the footage at hand."""
-    footage = job.footage
-    path = footage.root / (footage.video or footage.images[0][1])
+def _differs(job: _Job, all_of_them: bool, notes: Sequence[str]) -> str:
+    """What is different in the footage at hand, and what else is known of it."""
+    path = job.footage.root / (job.footage.video or job.footage.images[0][1])
     what = "all its frames" if all_of_them else "some of its frames"
-    return f"{path}: {what} have other pixels than the data set was made from"
+    return " ".join([f"{path}: {what} have other pixels than the data set was made from.", *notes])
 
 
 def advice(result: Hydration) -> str:
     """What to do where pictures are other ones."""
-    decoder = result.tools.get("decoder")
+    made = [f"{theirs or 'an unknown version'} ({name})" for name, (theirs, _) in sorted(result.tools.items())]
+    here = [ours for _, (_, ours) in sorted(result.tools.items())]
     versions = (
-        f" The set was made with {decoder[0] or 'an unknown decoder'}, and {decoder[1]} is at work here: another version "
-        "may be the reason as well."
-        if decoder
+        f" The set was made with {' and '.join(made)}, here is {' and '.join(here)}: that may be the reason as well."
+        if made
         else ""
     )
     return (

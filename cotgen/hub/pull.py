@@ -103,8 +103,11 @@ class Pulling:
         self.say(f"{self.repo} at {self.revision} is commit {revision}.")
         files = self._download(remote, revision, there, coming)
         shutil.rmtree(coming / _NOTES, ignore_errors=True)
-        # An empty folder of that name, which the caller holds, gives way.
-        coming.rename(self.out)
+        try:
+            # An empty folder of that name, which the caller holds, gives way.
+            coming.rename(self.out)
+        except OSError as error:
+            raise CotgenError(f"{self.out} cannot be made ({error.strerror}); choose another --out") from error
         return self._pulled(revision, files)
 
     def _pulled(self, revision: str, files: int) -> Pulled:

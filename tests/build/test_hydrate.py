@@ -215,7 +215,7 @@ def test_another_video_is_not_put_in_and_that_is_said_once(
     done = put(bare, tmp_path / "out", mine)
     (gap,) = done.gaps
     assert (gap.surgery, gap.reason, gap.frames, gap.all) == ("cholec80/73", OTHER, 13, True)
-    assert gap.why == f"{mine}/videos/video73.mp4: all its frames have other pixels than the data set was made from"
+    assert gap.why == f"{mine}/videos/video73.mp4: all its frames have other pixels than the data set was made from."
     assert str(tmp_path) not in (tmp_path / "out/manifest.json").read_text()
     assert verify(tmp_path / "out").ok
     with pytest.raises(CotgenError, match=r"(?s)No picture could be put back.*Other pixels mean another release"):
