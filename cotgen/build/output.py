@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MARK = ".cotgen-unfinished"
 #: Names kept as examples of what was left out.
 _EXAMPLES = 10
-#: Sealed files that are open at the same time while packing; a surgery has two.
+#: Sealed files that are open at the same time while packing.
 _OPEN_FILES = 128
 
 
@@ -93,7 +93,7 @@ class Output:
 
         if is_sealed(self.out):
             manifest = load(self.out)
-            return manifest.config if manifest.kind == "build" else {"kind": manifest.kind}
+            return identity(manifest)
         return self._state().get("config") if self._marked() else None
 
     def _state(self) -> dict[str, Any]:
@@ -175,6 +175,12 @@ class Output:
             cache.put(str(self.out / name), stamp(self.out / name), sha256, newest_ns=0)
 
 
+def identity(manifest: Manifest) -> dict[str, Any]:
+    """What the content of a folder is told by: of a build its configuration, of others what they were made of as well."""
+    made = {} if manifest.kind == "build" else {"kind": manifest.kind, "parents": manifest.parents}
+    return {**manifest.config, **made}
+
+
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the keys of what is nested in it as `teacher.model`."""
     flat: dict[str, Any] = {}
@@ -218,6 +224,35 @@ class Gathered:
     teacher: Tally = field(default_factory=Tally)
 
 
+class Pieces:
+    """Reads pieces of many sealed files, of which only some are open at a time."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Path, int] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the files."""
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()
+
+    def read(self, path: Path, offset: int, length: int) -> bytes:
+        """So many bytes of a file from there on. Raises CotgenError where it is gone or shorter."""
+        if path in self._open:
+            self._open.move_to_end(path)
+        else:
+            if len(self._open) >= _OPEN_FILES:
+                os.close(self._open.popitem(last=False)[1])
+            try:
+                self._open[path] = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                raise CotgenError(f"{path} was removed meanwhile. Run the same command again.") from None
+        data = os.pread(self._open[path], length, offset)
+        if len(data) != length:
+            raise CotgenError(f"{path} is damaged. Remove it and run the same command again.")
+        return data
+
+
 class Samples:
     """Reads finished samples from the sealed files of all surgeries, wherever the packer's order leads.
 
@@ -229,7 +264,7 @@ class Samples:
         self._surgeries = surgeries
         # Four numbers a sample, packed: offset and length of the record, offset and length of the picture.
         self._places = array("Q")
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._pieces = Pieces()
 
     def __enter__(self) -> Samples:
         return self
@@ -237,9 +272,7 @@ class Samples:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for handle in self._open.values():
-            os.close(handle)
-        self._open.clear()
+        self._pieces.close()
 
     def gather(self) -> Gathered:
         """Read the footers.
@@ -282,23 +315,8 @@ class Samples:
         number, at = entry.where
         offset, length, image_offset, image_length = self._places[at : at + 4]
         chains, frames = self._surgeries[number]
-        record = self._piece(chains, offset, length)
-        return record, self._piece(frames, image_offset, image_length) if image_length else b""
-
-    def _piece(self, path: Path, offset: int, length: int) -> bytes:
-        if path in self._open:
-            self._open.move_to_end(path)
-        else:
-            if len(self._open) >= _OPEN_FILES:
-                os.close(self._open.popitem(last=False)[1])
-            try:
-                self._open[path] = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:
-                raise CotgenError(f"{path} was removed meanwhile. Run the same command again.") from None
-        data = os.pread(self._open[path], length, offset)
-        if len(data) != length:
-            raise CotgenError(f"{path} is damaged. Remove it and run the same command again.")
-        return data
+        record = self._pieces.read(chains, offset, length)
+        return record, self._pieces.read(frames, image_offset, image_length) if image_length else b""
 
 
 def _add(to: dict[str, dict[str, int]], more: Mapping[str, Mapping[str, int]]) -> None:

@@ -26,6 +26,7 @@ _LINE_S = 30.0
 
 #: Step -> what it counts, in the order in which steps are shown.
 STEPS = {
+    "check": "bytes",
     "facts": "surgeries",
     "priors": "surgeries",
     "tally": "surgeries",

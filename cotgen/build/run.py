@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, TypeAlias
 
 from cotgen import __version__
 from cotgen.build.config import BuildConfig, unknown_key
 from cotgen.build.files import (
-    DiskError,
-    HashCache,
     Seen,
     explain,
     fingerprint,
     hold,
     make_folder,
     move_into_place,
-    run_folder,
     write_whole,
 )
 from cotgen.build.output import Gathered, Output, Samples, pack_samples, together
@@ -51,6 +46,7 @@ from cotgen.build.plan import (
     unfit,
 )
 from cotgen.build.report import Estimate, Outcome, Questions, Reporter, asked_of, teaching_lines
+from cotgen.build.runner import Runner, interruptible, running
 from cotgen.build.taught import Tally, read_tally, rejected_rows
 from cotgen.build.teaching import check_teaching
 from cotgen.build.units import (
@@ -61,7 +57,6 @@ from cotgen.build.units import (
     CountUnit,
     Earlier,
     FactsUnit,
-    FramesUnit,
     HashUnit,
     PriorsUnit,
     TallyUnit,
@@ -70,14 +65,13 @@ from cotgen.build.units import (
     balance_fingerprint,
     chains_fingerprint,
     facts_fingerprint,
-    frames_fingerprint,
     native_size,
     priors_fingerprint,
     read_facts,
     tally_fingerprint,
     taught_fingerprint,
 )
-from cotgen.build.workers import Done, Failed, Pool, Progress
+from cotgen.build.workers import Done
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, sample_key
 from cotgen.sources import SOURCES, source
@@ -92,9 +86,6 @@ COUNTED = frozenset({"cholec80", "cholect50", "multibypass140"})
 SLOW = 5
 #: (source, surgery, step) -> sealed facts and their fingerprint.
 Facts: TypeAlias = Mapping[tuple[str, str, int], tuple[Path, str]]
-_ENTRY = "cotgen.build.units:run_unit"
-#: A surgery that is begun is finished before the next one is begun, while its video is still in memory.
-_RANK = {"facts": 0, "priors": 0, "tally": 0, "balance": 0, "count": 0, "chains": 1, "frames": 2, "hash": 3}
 #: For --dry-run, measured on one processor (Cholec80 clips of 854x480, quality 90): bytes hashed, pixels decoded and
 #: pairs written in a second; frames decoded to reach a lone one; bytes of a JPEG per pixel, of a record per pair, and
 #: of a shard per sample besides.
@@ -109,12 +100,6 @@ _BYTES_PER_SAMPLE = 1500
 JUDGED = frozenset({"visual", "recover", "masked"})
 #: Characters of prompts and replies to a token.
 _CHARACTERS_PER_TOKEN = 3.8
-
-
-class StoppedError(CotgenError):
-    """The user stopped the run."""
-
-    exit_code = 130
 
 
 @dataclass
@@ -148,21 +133,13 @@ class _Job:
 
 
 @dataclass
-class _Build:
-    """One run: what it works with and what has come of it so far."""
+class _Build(Runner):
+    """One run of a build."""
 
     config: BuildConfig
-    reporter: Reporter
-    work: Path
-    temp: Path
-    cache: HashCache
     plan: Plan
     tasks: tuple[str, ...]
-    pool: Pool
-    outcome: Outcome
     lost: list[LeftOut] = field(default_factory=list)
-    parts: int = 0
-    amounts: dict[tuple[str, str], int] = field(default_factory=dict)
     #: Every file that was read, as it was then.
     seen: list[Seen] = field(default_factory=list)
 
@@ -245,64 +222,20 @@ class _Build:
                 own = f"{name}={clock}" if len(self.plan.scans) > 1 else str(clock)
                 self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {own} takes all of them")
 
-    # Names of results and of their unfinished files.
+    # What failed.
 
-    def place(self, step: str, surgery: str, mark: str, suffix: str) -> Path:
-        return self.work / step / f"{surgery.replace('/', '-')}-{mark}.{suffix}"
-
-    def part(self, final: Path) -> Path:
-        self.parts += 1
-        return self.temp / f"{self.parts}-{final.name}"
-
-    # Running units and keeping account of them.
-
-    def submit(self, unit: Unit) -> None:
-        self.amounts[unit.STEP, unit.surgery] = _amount(unit)
-        self.reporter.expect(unit.STEP, self.amounts[unit.STEP, unit.surgery])
-        self.pool.submit(unit, _RANK[unit.STEP])
-
-    def run(self, then: Callable[[Done], None]) -> None:
-        """Wait until no unit is left, those included that `then` submits."""
-        told: Counter[tuple[str, str]] = Counter()
-        for event in self.pool.events():
-            if event is None:
-                continue
-            unit: Unit = event.unit
-            name = (unit.STEP, unit.surgery)
-            if isinstance(event, Progress):
-                told[name] += event.amount
-                self.reporter.advance(unit.STEP, event.amount)
-                continue
-            self.reporter.advance(unit.STEP, max(0, self.amounts[name] - told.pop(name, 0)))
-            if isinstance(event, Failed):
-                if event.disk:
-                    raise DiskError(event.text)
-                self.fail(unit, event.text, event.trace)
-                continue
-            self.outcome.executed[unit.STEP] = self.outcome.executed.get(unit.STEP, 0) + 1
-            self.outcome.seconds[unit.STEP] = self.outcome.seconds.get(unit.STEP, 0.0) + event.seconds
-            then(event)
-
-    def warn(self, text: str) -> None:
-        self.outcome.warnings.append(text)
-        self.reporter.say(f"Note: {text}")
-
-    def reuse(self, step: str) -> None:
-        self.outcome.reused[step] = self.outcome.reused.get(step, 0) + 1
+    def failed(self, unit: Unit, text: str, trace: str) -> None:
+        """A unit failed; the others go on."""
+        self.fail(unit, text, trace)
 
     def fail(self, unit: Unit | Member | Selected, text: str, trace: str = "") -> None:
         surgery = unit.surgery or ("balance" if isinstance(unit, BalanceUnit) else "priors")
-        # What is left out stands in the manifest, which names no path of this machine.
-        for folder in (*(scan.root for scan in self.plan.scans), self.work, self.temp):
-            text = text.replace(f"{folder}/", "")
-        if trace:
-            self.outcome.traces = make_folder(self.work / "failures") / f"{surgery.replace('/', '-')}.txt"
-            self.outcome.traces.write_text(trace, encoding="utf-8")
+        text = self.plain(text, [scan.root for scan in self.plan.scans])
         if surgery not in ("balance", "priors") and surgery not in {item.surgery for item in self.plan.selected}:
+            self.keep_trace(surgery, trace)
             self.warn(f"{surgery} is not counted in the priors: {text}")
-        elif surgery not in self.outcome.failed:
-            self.outcome.failed[surgery] = text
-            self.reporter.say(f"{surgery} is left out: {text}")
+        else:
+            self.lose(surgery, text, trace)
 
     # Facts and priors.
 
@@ -542,12 +475,7 @@ class _Build:
 
         def then(event: Done) -> None:
             job = by_name[event.unit.surgery]
-            if isinstance(event.unit, HashUnit):
-                result = event.result
-                job.content = result["sha256"]
-                job.seen = Seen(event.unit.paths, result["mark"])
-                self.cache.put(event.unit.cache_name, result["mark"], job.content, result["newest_ns"])
-            job.ran.add(event.unit.STEP)
+            self.took(event, job)
             advance(job)
 
         def advance(job: _Job) -> None:
@@ -639,36 +567,8 @@ class _Build:
         )
 
     def _advance(self, job: _Job, priors: Path | None, priors_sha256: str) -> None:
-        footage = job.footage
-        if not job.content:
-            unit = self.hash_unit(job)
-            job.seen = unit.seen
-            job.content = self.cache.get(unit.cache_name, job.seen.mark)
-            if not job.content:
-                self.submit(unit)
-                return
-            self.reuse("hash")
         config = self.config
-        size = config.max_side
-        if not job.frames_fp:
-            job.frames_fp = frames_fingerprint(
-                footage, job.content, job.wanted, mode=config.frames, quality=config.quality, max_side=size
-            )
-            job.frames = self.place("frames", job.surgery, job.frames_fp, "frames")
-        if not job.frames.exists():
-            self.submit(
-                FramesUnit(
-                    job.surgery,
-                    footage,
-                    job.wanted,
-                    config.frames,
-                    config.quality,
-                    size,
-                    job.frames,
-                    self.part(job.frames),
-                    (job.seen,) if job.seen else (),
-                )
-            )
+        if not self.extract(job, config.frames, config.quality, config.max_side):
             return
         if not job.chains_fp:
             if "frames" not in job.ran:
@@ -718,73 +618,8 @@ class _Build:
         return tuple(found)
 
     def check_unchanged(self, jobs: Sequence[_Job]) -> None:
-        """Every file that was read is still the one that was read.
-
-        Raises:
-            CotgenError: one was replaced meanwhile, so that what is in hand may be of two versions of the data.
-        """
-        seen = [*self.seen, *(job.seen for job in jobs if job.seen)]
-        if changed := sorted({str(item.paths[0]) for item in seen if not item.same()}):
-            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise CotgenError(
-                f"{', '.join(changed[:3])}{more} changed while the build ran, so nothing was packed. Run the same command "
-                "again: what belongs to unchanged files is kept."
-            )
-
-    def hash_unit(self, job: _Job) -> HashUnit:
-        """The unit that reads the pictures of a surgery."""
-        footage = job.footage
-        ends = self.config.frames == "none"
-        if footage.video:
-            return HashUnit(job.surgery, (inside(footage.root, footage.video),), (footage.video,), ends)
-        wanted = set(job.wanted)
-        names = tuple(file for index, file in footage.images if index in wanted)
-        # A wanted frame without a picture is reported by the frames unit; here something must stand for it.
-        names = names or (footage.images[0][1],)
-        return HashUnit(job.surgery, tuple(inside(footage.root, name) for name in names), names, ends)
-
-
-def _amount(unit: Unit) -> int:
-    match unit:
-        case HashUnit():
-            return 0 if unit.ends else sum(path.stat().st_size for path in unit.paths)
-        case FramesUnit() | ChainsUnit():
-            return len(unit.wanted)
-        case _:
-            return 1
-
-
-class _Stop(BaseException):
-    """A signal that asks the process to end."""
-
-
-@contextlib.contextmanager
-def _interruptible(out: Path | None) -> Iterator[None]:
-    """Turn Ctrl-C and the signals of a scheduler into one sentence.
-
-    Raises:
-        StoppedError: after everything inside has been cleaned up.
-        DiskError: the file system refused something.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stop
-
-    main = threading.current_thread() is threading.main_thread()
-    # Who started us with nohup wants a closed terminal to be ignored.
-    asked = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in asked} if main else {}
-    try:
-        yield
-    except (KeyboardInterrupt, _Stop):
-        kept = "What is finished is kept; run the same command again to go on."
-        state = f" {out} is not complete." if out and out.is_dir() and not (out / "manifest.json").exists() else ""
-        raise StoppedError(f"Stopped.{state} {kept}") from None
-    except OSError as error:
-        raise explain(error) or error from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        """Every file that was read is still the one that was read. Raises CotgenError."""
+        self.check_same([*self.seen, *(job.seen for job in jobs if job.seen)])
 
 
 def _plan(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> tuple[Plan, tuple[str, ...]]:
@@ -828,13 +663,9 @@ def _scans(config: BuildConfig, cwd: Path, env: Mapping[str, str]) -> list[Scan]
 def _begin(
     config: BuildConfig, plan: Plan, tasks: tuple[str, ...], work: Path, outcome: Outcome, reporter: Reporter
 ) -> Iterator[_Build]:
-    cache = HashCache(make_folder(work) / "hashes.sqlite")
-    with run_folder(work) as temp:
-        try:
-            with Pool(config.processes, temp, _ENTRY) as pool, reporter:
-                yield _Build(config, reporter, work, temp, cache, plan, tasks, pool, outcome)
-        finally:
-            cache.save()
+    make = partial(_Build, config=config, plan=plan, tasks=tasks)
+    with running(make, work, config.processes, reporter, outcome) as run:
+        yield run
 
 
 def _all_facts(build: _Build) -> Facts:
@@ -867,7 +698,7 @@ def build(
     start = time.monotonic()
     env = os.environ if env is None else env
     out, work = config.folders(env)
-    with _interruptible(out):
+    with interruptible(out):
         plan, tasks = _plan(config, cwd or Path.cwd(), env)
         outcome = Outcome(out)
         with hold(out, work / "locks"), _begin(config, plan, tasks, work, outcome, reporter) as run:
@@ -1039,7 +870,7 @@ def estimate(
         CotgenError: as `build`.
     """
     env = os.environ if env is None else env
-    with _interruptible(None), contextlib.ExitStack() as stack:
+    with interruptible(None), contextlib.ExitStack() as stack:
         plan, tasks = _plan(config, cwd or Path.cwd(), env)
         if config.out is None and not config.work and not env.get("COTGEN_WORK"):
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cotgen-")))
@@ -1091,7 +922,7 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         scale = min(1.0, config.max_side / max(1, counted["width"], counted["height"])) if config.max_side else 1.0
         pixels = counted["width"] * counted["height"] * scale * scale * len(job.wanted)
         if config.frames != "none":
-            unit = run.hash_unit(job)
+            unit = HashUnit.of(job.surgery, job.footage, job.wanted, ends=False)
             seconds += sum(path.stat().st_size for path in unit.paths) / _HASH_RATE
             decoded = min(counted["frames"], _ALONE * len(job.wanted))
             seconds += decoded * counted["width"] * counted["height"] / _DECODE_RATE
@@ -1157,7 +988,7 @@ def count(
         CotgenError: no train surgery is there, or the file cannot be written.
     """
     env = os.environ if env is None else env
-    with _interruptible(None), contextlib.ExitStack() as stack:
+    with interruptible(None), contextlib.ExitStack() as stack:
         plan, tasks = _plan(config, cwd or Path.cwd(), env)
         if config.work or env.get("COTGEN_WORK"):
             work = config.work_folder(env, out)

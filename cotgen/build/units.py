@@ -84,6 +84,17 @@ class HashUnit:
     names: tuple[str, ...]
     ends: bool
 
+    @classmethod
+    def of(cls, surgery: str, footage: Footage, wanted: Sequence[int], *, ends: bool) -> HashUnit:
+        """The unit that reads the pictures of these frames."""
+        if footage.video:
+            return cls(surgery, (inside(footage.root, footage.video),), (footage.video,), ends)
+        chosen = set(wanted)
+        names = tuple(file for index, file in footage.images if index in chosen)
+        # A wanted frame without a picture is reported by the frames unit; here something must stand for it.
+        names = names or (footage.images[0][1],)
+        return cls(surgery, tuple(inside(footage.root, name) for name in names), names, ends)
+
     @property
     def cache_name(self) -> str:
         """The name under which the hash is remembered."""

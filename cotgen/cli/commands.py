@@ -12,6 +12,7 @@ from cotgen import __version__
 from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
 from cotgen.cli.hub import publish
+from cotgen.cli.hydrate import hydrate, pull
 from cotgen.cli.teacher import teacher_app
 
 if TYPE_CHECKING:
@@ -445,4 +446,6 @@ def diff(
 
 
 app.command()(publish)
+app.command()(pull)
+app.command()(hydrate)
 app.add_typer(teacher_app)

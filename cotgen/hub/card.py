@@ -73,6 +73,7 @@ def card(folder: Path, manifest: Manifest, repo: str, tag: str, allowed: Permiss
         by_source=list(readme.by_source(manifest)),
         tasks=_tasks(folder),
         pictures=bool(manifest.counts.get("images")),
+        hydrate=_hydrate(manifest, repo, tag),
         repo=repo,
         revision=f', revision="{tag}"' if tag else "",
         first_split=split,
@@ -89,6 +90,12 @@ def card(folder: Path, manifest: Manifest, repo: str, tag: str, allowed: Permiss
         left_out=readme.left_out_list(manifest),
         sources=[*map(readme.source_terms, manifest.sources), *readme.strictest_terms(manifest.sources)],
     )
+
+
+def _hydrate(manifest: Manifest, repo: str, tag: str) -> str:
+    """The command that puts the pictures back; "" where there are hashes of none."""
+    known = manifest.config.get("frames") == "reference"
+    return f"cotgen hydrate {repo}{f'@{tag}' if tag else ''} --root DIR --out OUT" if known else ""
 
 
 def _yaml(value: Any) -> str:

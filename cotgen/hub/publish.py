@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cotgen.errors import CotgenError
 from cotgen.hub.card import card, write_card
 from cotgen.hub.licences import Permission, permission, sources_of
-from cotgen.hub.remote import Remote, RemoteFile, Settings, Visibility
+from cotgen.hub.remote import REPO, Remote, RemoteFile, Settings, Visibility
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
@@ -29,7 +29,6 @@ from cotgen.shards.verify import verify
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _TAG = re.compile(r"[A-Za-z0-9][\w.+-]*")
 #: In the commit that finishes the pull request.
 _LAST = (README, SUMS, MANIFEST)
@@ -162,7 +161,7 @@ class Publication:
     def _verified(self) -> tuple[Permission, Manifest]:
         """Everything that needs no server: names, terms, verification."""
         folder = self.folder
-        if not _REPO.fullmatch(self.repo):
+        if not REPO.fullmatch(self.repo):
             raise CotgenError(f"{self.repo!r} is no name of a repository; give --repo ORG/NAME")
         if self.tag and not _TAG.fullmatch(self.tag):
             raise CotgenError(f"{self.tag!r} is no name of a tag; give one such as v1.0.0")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Visibility = Literal["public", "private"]
 
+#: The name of a repository.
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]+|(?<=[Bb]earer )\S+")
 
 
@@ -85,21 +87,26 @@ class Remote:
         return heads[0], {tag.name: tag.target_commit for tag in refs.tags}
 
     def head(self, branch: str) -> str:
-        """The newest commit of a branch."""
-        with _asking(f"reading {branch} of {self.repo}"):
+        """The newest commit of a branch, or that of a tag."""
+        with _asking(f"reading {branch} of {self.repo}", reading=True):
             return str(self._api.repo_info(**self._name, revision=branch).sha)
 
     def files(self, revision: str) -> dict[str, RemoteFile]:
         """Path -> what the server says of it, without what begins with a dot."""
         from huggingface_hub import RepoFile
 
-        with _asking(f"listing the files of {self.repo}"):
+        with _asking(f"listing the files of {self.repo}", reading=True):
             listed = list(self._api.list_repo_tree(**self._name, revision=revision, recursive=True))
         return {
             item.path: RemoteFile(item.size, item.blob_id, item.lfs.sha256 if item.lfs else "")
             for item in listed
             if isinstance(item, RepoFile) and not item.path.startswith(".")
         }
+
+    def download(self, revision: str, names: Sequence[str], folder: Path) -> None:
+        """Download these files of a commit into a folder; goes on with what an interrupted call left there."""
+        with _asking(f"downloading {self.repo}", reading=True):
+            self._api.snapshot_download(**self._name, revision=revision, local_dir=folder, allow_patterns=list(names))
 
     def settings(self) -> Settings:
         """Who sees it now."""
@@ -178,13 +185,13 @@ def _environment() -> HfApi:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise CotgenError("Publishing needs the Hub client: pip install 'cotgen[hub]'") from error
+        raise CotgenError("This needs the Hub client: pip install 'cotgen[hub]'") from error
     return HfApi(library_name="cotgen")
 
 
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Turn whatever the client raises into a sentence."""
+def _asking(what: str, reading: bool = False) -> Iterator[None]:
+    """Turn whatever the client raises into a sentence; `reading` says what the user must be allowed to."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
@@ -195,10 +202,10 @@ def _asking(what: str) -> Iterator[None]:
     except LocalTokenNotFoundError:
         raise CotgenError("You are not logged in to the Hub: run `hf auth login`, or set HF_TOKEN") from None
     except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
-        raise CotgenError(f"{what[0].upper()}{what[1:]} failed: {_reason(error)}") from None
+        raise CotgenError(f"{what[0].upper()}{what[1:]} failed: {_reason(error, reading)}") from None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, reading: bool) -> str:
     """What went wrong in words, and what to do."""
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
     response = getattr(cause, "response", None)
@@ -208,6 +215,11 @@ def _reason(error: BaseException) -> str:
     status = response.status_code
     server = _TOKEN.sub("***", getattr(cause, "server_message", None) or response.headers.get("X-Error-Message") or "")
     told = f"the Hub answered {status}{f' ({server})' if server else ''}"
+    if reading and status in (401, 403, 404):
+        return (
+            f"{told}. Check the name and the revision; a private data set needs `hf auth login`, and of a gated one the "
+            "terms must be accepted on its page first"
+        )
     if status in (401, 403):
         return f"{told}. Log in with `hf auth login`, with a token that may write to this organisation"
     if status == 412:

@@ -5,7 +5,7 @@ from cotgen.records.fact import Fact, Measured
 from cotgen.records.frame import Frame
 from cotgen.records.manifest import LeftOut, Manifest, Shard, SourceTerms
 from cotgen.records.pair import Finding, Pair, Severity, Support
-from cotgen.records.sample import SPLITS, Context, Sample, Split, sample_key
+from cotgen.records.sample import SPLITS, Context, Sample, Split, sample_key, surgery_of_key
 from cotgen.records.scene import Scene, disputes
 from cotgen.records.statement import BASES, LEVEL_NAMES, Basis, EvidenceRef, Statement
 
@@ -35,4 +35,5 @@ __all__ = [
     "canonical_json",
     "disputes",
     "sample_key",
+    "surgery_of_key",
 ]

@@ -22,6 +22,11 @@ def sample_key(surgery: str, index: int) -> str:
     return f"{surgery.replace('/', '-')}-{index:06d}"
 
 
+def surgery_of_key(key: str) -> str:
+    """`cholec80-73-018475` -> `cholec80/73`: whose clock the frame of a sample counts on."""
+    return "/".join(key.rsplit("-", 1)[0].split("-", 1))
+
+
 class Context(Record):
     """An earlier instant of the same surgery.
 

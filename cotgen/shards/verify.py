@@ -26,16 +26,17 @@ from PIL import Image
 
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
-from cotgen.records import Manifest, Sample, Shard, sample_key
+from cotgen.records import Manifest, Sample, Shard, sample_key, surgery_of_key
 from cotgen.records.schemas import schema_files
 from cotgen.resources import shared_folder
 from cotgen.shards.evidence import resolve_evidence
 from cotgen.shards.files import sha256_of
 from cotgen.shards.helpers import in_processes
 from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, pair_rows, scan_index
-from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, parse_sums
+from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
+from cotgen.shards.whole import against_sums, listed
 from cotgen.surgeries.identity import canonical
 from cotgen.surgeries.priors import Priors
 from cotgen.surgeries.splits import SplitPlan
@@ -215,26 +216,9 @@ def _wrong_values(error: pydantic.ValidationError) -> str:
 
 def _check_sums(out: Path, manifest: Manifest, raw: bytes, report: VerifyReport) -> dict[str, str]:
     """SHA256SUMS names the files that the manifest names, with the same sums."""
-    expected = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
-    expected[MANIFEST] = hashlib.sha256(raw).hexdigest()
-    try:
-        sums = parse_sums((out / SUMS).read_bytes())
-    except OSError as error:
-        report.add("checksum", SUMS, f"cannot be read ({error.strerror}); copy the data set again")
-        return expected
-    except ValueError as error:
-        report.add("checksum", SUMS, f"is damaged: {error}")
-        return expected
-    for name in sorted(expected.keys() | sums.keys()):
-        if name not in sums:
-            report.add("checksum", SUMS, f"does not name {name}")
-        elif name not in expected:
-            report.add("checksum", SUMS, f"names {name!r}, which the manifest does not know")
-        elif name == MANIFEST and sums[name] != expected[name]:
-            report.add("checksum", MANIFEST, f"has another sha256 than {SUMS} says; one of them was edited or damaged")
-        elif sums[name] != expected[name]:
-            report.add("checksum", SUMS, f"has another sha256 for {name} than the manifest says")
-    return expected
+    for file, what in against_sums(out, manifest, raw):
+        report.add("checksum", file, what)
+    return listed(manifest, raw)
 
 
 def _check_priors(out: Path, manifest: Manifest, report: VerifyReport) -> Priors | None:
@@ -400,7 +384,7 @@ def _check_chains(folder: _Folder, sample: Sample, report: VerifyReport) -> Iter
 def _inconsistencies(sample: Sample, key: str) -> Iterator[tuple[str, str]]:
     """(pair, what) where a record contradicts itself."""
     frame = sample.frame
-    clock = "/".join(sample.key.rsplit("-", 1)[0].split("-", 1))
+    clock = surgery_of_key(sample.key)
     if not (sample.key == key == sample_key(clock, frame.index) and canonical(clock) == canonical(sample.surgery)):
         yield "", f"the record's key is {sample.key}, that of its surgery and frame {frame.index} is another"
     if abs(frame.time_s - float(frame.index / Fraction(frame.fps))) > 1e-6:

@@ -34,7 +34,15 @@ class SourceNotFound(CotgenError):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A folder that a source may lie in.
+
+    Attributes:
+        folder: where to look.
+        origin: what named it: `--root /data`, `$COTGEN_DATA`, `./data`.
+        explicit: whether the user said that it is this source, or named a folder that is not there.
+    """
+
     folder: Path
     origin: str
     explicit: bool
@@ -54,7 +62,7 @@ def find_root(source: Source, roots: Sequence[str], cwd: Path, env: Mapping[str,
         CotgenError: a root names an unknown source or cannot be a path, or a folder holds the source more than once.
     """
     looked = []
-    for candidate in _candidates(source.name, roots, cwd, env):
+    for candidate in candidates(source.name, roots, cwd, env):
         scan = source.scan(candidate.folder)
         if scan is not None:
             return _writable(scan)
@@ -121,13 +129,18 @@ def _places(roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[str
     ]
 
 
-def _candidates(name: str, roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[_Candidate]:
-    named: list[_Candidate] = []
+def candidates(name: str, roots: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[Candidate]:
+    """Where a source may lie, the first place first; the arguments are those of `find_root`.
+
+    Raises:
+        CotgenError: a root names an unknown source or cannot be a path.
+    """
+    named: list[Candidate] = []
     plain: list[tuple[Path, str]] = []
     for root in roots:
         owner, folder = _split(root, cwd)
         if owner == name:
-            named.append(_Candidate(_path(folder, cwd), f"--root {root}", explicit=True))
+            named.append(Candidate(_path(folder, cwd), f"--root {root}", explicit=True))
         elif not owner:
             plain.append((_path(folder, cwd), f"--root {root}"))
     if env.get(ENVIRONMENT):
@@ -135,14 +148,14 @@ def _candidates(name: str, roots: Sequence[str], cwd: Path, env: Mapping[str, st
     yield from named
     for where, origin in plain:
         if not _is_folder(where):  # a folder that was named and mistyped is not replaced by a later one
-            yield _Candidate(where, origin, explicit=True)
+            yield Candidate(where, origin, explicit=True)
         yield from _below(where, name, origin)
     yield from _below(cwd / "data", name, "./data")
 
 
-def _below(folder: Path, name: str, origin: str) -> Iterator[_Candidate]:
+def _below(folder: Path, name: str, origin: str) -> Iterator[Candidate]:
     for inner in [*_named_folders(folder, name), folder]:
-        yield _Candidate(inner, origin, explicit=False)
+        yield Candidate(inner, origin, explicit=False)
 
 
 def _split(root: str, cwd: Path) -> tuple[str, str]:

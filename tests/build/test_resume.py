@@ -92,10 +92,12 @@ BUILD = [sys.executable, "-m", "cotgen", "build", "--source", "cholec80", "--wor
 class Command:
     """`cotgen build` as a process of its own, and all that it starts."""
 
+    LINE = BUILD
+
     def __init__(self, root: Path, out: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.mark = f"COTGEN_TEST_{uuid.uuid4().hex}"
         self.process = subprocess.Popen(
-            [*BUILD, "--root", str(root), "--out", str(out), *arguments],
+            [*self.LINE, "--root", str(root), "--out", str(out), *arguments],
             env={**os.environ, **(env or {}), self.mark: "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -72,5 +72,7 @@ def test_a_card_without_pictures_says_so(closed_folder: Path, tmp_path: Path) ->
     head = yaml.safe_load(text.split("---\n")[1])
     assert "jpg" not in {item["name"] for item in head["dataset_info"]["features"]}
     assert "**There are no pictures in it.**" in text
+    assert "\ncotgen hydrate lab/set --root DIR --out OUT    # DIR: your own download\n```\n\n## How" in text
+    assert "cotgen hydrate lab/set@v1.0.0 --root" in written(bare, "v1.0.0")
     assert "decode(" not in text
     assert verify(bare).ok
