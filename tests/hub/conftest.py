@@ -63,7 +63,7 @@ def closed_folder(closed: Made, tmp_path: Path) -> Path:
 def program(hub: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start Python in a process of its own whose Hub is this one: the client reads `HF_ENDPOINT` when it is imported."""
 
-    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
+    def start(*arguments: object, folder: Path = tmp_path, **more: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -79,7 +79,7 @@ def program(hub: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[st
         return subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             env=environment,
-            cwd=tmp_path,
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
