@@ -73,6 +73,7 @@ class Remote:
                 "the token in HF_TOKEN or by `hf auth login`"
             )
         self._tokens = _tokens(self._api)
+        _make_discreet(self._tokens)
         self._name: dict[str, Any] = {"repo_id": repo, "repo_type": "dataset"}
 
     def exists(self) -> bool:
@@ -219,15 +220,20 @@ class Remote:
 
 
 def _environment() -> HfApi:
-    """The client of `HF_ENDPOINT`, `HF_TOKEN` or the login; what it logs is made discreet."""
+    """The client of `HF_ENDPOINT`, `HF_TOKEN` or the login."""
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise CotgenError("Publishing needs the Hub client: pip install 'cotgen[hub]'") from error
-    api = HfApi(library_name="cotgen")
+    return HfApi(library_name="cotgen")
+
+
+def _make_discreet(tokens: list[str]) -> None:
+    """The client's own log lines name the addresses that it tries again, signed ones too."""
     for handler in logging.getLogger("huggingface_hub").handlers:
-        handler.addFilter(DiscreetFilter(_tokens(api)))
-    return api
+        for old in [one for one in handler.filters if isinstance(one, DiscreetFilter)]:
+            handler.removeFilter(old)
+        handler.addFilter(DiscreetFilter(tokens))
 
 
 def _tokens(api: HfApi) -> list[str]:

@@ -34,7 +34,9 @@ import yaml
 from cotgen.hub.repos import MAIN, HubError, PullRequest, Repo, StoredFile, Tree
 from cotgen.hub.xet import LocalCas
 
-FaultKind = Literal["status", "reset", "lost", "cut", "torn", "etag", "damage"]
+FaultKind = Literal["status", "echo", "reset", "lost", "cut", "torn", "etag", "damage"]
+#: Part of every address that large files are put to; like that of a real store it must not be shown.
+SIGNATURE = "SignedByTheTestHub"
 _LFS = re.compile(r".*\.(tar|parquet|jpg|png|gz|zip|mp4)")
 _LFS_BYTES = 10_000_000
 _TIME = "2026-01-01T00:00:00.000Z"
@@ -47,10 +49,11 @@ class Fault:
 
     Attributes:
         where: regular expression for `METHOD /path`, searched from its beginning.
-        kind: `status` answers with `status` and does nothing; `reset` drops the connection and does nothing; `lost`
+        kind: `status` answers with `status` and does nothing; `echo` does too, and its message quotes the request, with
+            the token and the signed address; `reset` drops the connection and does nothing; `lost`
             does what was asked and then drops the connection; `cut` closes it in the middle of the answer's body and
             `torn` resets it there; `etag` gives a wrong ETag; `damage` changes a byte of the upload before it is stored.
-        status: for kind `status`.
+        status: for the kinds `status` and `echo`.
         skip: let so many matching requests pass first.
         times: how often; afterwards all is well again.
     """
@@ -198,6 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes([body[0] ^ 1]) + body[1:]
         if kind == "status" and fault is not None:
             answer = _json({"error": "The server was told to fail"}, fault.status)
+        elif kind == "echo" and fault is not None:
+            told = f"Failed: {hub.url}{self.path} with Authorization: {self.headers.get('Authorization', '')}"
+            answer = _json({"error": told}, fault.status, {"X-Error-Message": told})
         else:
             try:
                 with hub.lock:
@@ -459,7 +465,10 @@ def _lfs_batch(call: _Call) -> _Answer:
         entry: dict[str, Any] = {"oid": asked["oid"], "size": asked["size"]}
         if asked["oid"] not in repo.objects or StoredFile(repo.objects[asked["oid"]], True).sha256 != asked["oid"]:
             href = f"{call.hub.url}/lfs/{repo.id}/{asked['oid']}"
-            entry["actions"] = {"upload": {"href": href}, "verify": {"href": f"{href}/verify"}}
+            entry["actions"] = {
+                "upload": {"href": f"{href}?X-Amz-Signature={SIGNATURE}"},
+                "verify": {"href": f"{href}/verify?X-Amz-Signature={SIGNATURE}"},
+            }
         objects.append(entry)
     return _json({"transfer": "basic", "objects": objects})
 

@@ -4,12 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cotgen.build.config import load_config
 from cotgen.build.report import Reporter
 from cotgen.build.run import build
+from cotgen.cli import main
 from cotgen.hub.testing import HubServer
 from cotgen.sources.demo.look_alikes import make_look_alike
 from tests.shards.samples import Made, make, write_folder
@@ -21,6 +23,27 @@ TOKEN = "hf_MarkedTokenOfTheTests"
 def hub() -> Iterator[HubServer]:
     with HubServer() as server:
         yield server
+
+
+@pytest.fixture
+def api(hub: HubServer) -> Any:
+    """The real client of this Hub, with the marked token."""
+    return pytest.importorskip("huggingface_hub").HfApi(endpoint=hub.url, token=TOKEN)
+
+
+@pytest.fixture
+def cli(api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run `cotgen publish ...` here; returns exit code, output and errors."""
+    monkeypatch.setattr("cotgen.hub.remote._environment", lambda: api)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cotgen", "publish", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        shown = capsys.readouterr()
+        return (caught.value.code if isinstance(caught.value.code, int) else 0), shown.out, shown.err
+
+    return run
 
 
 @pytest.fixture

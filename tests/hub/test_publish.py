@@ -3,14 +3,12 @@
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cotgen.cli import main
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.hub.licences import LicenceError
@@ -29,11 +27,6 @@ REPO = "lab/set"
 WRITES = "(POST|PUT|DELETE) (?!/api/validate-yaml|.*/paths-info/)"
 Publish = Callable[..., Published]
 Program = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def api(hub: HubServer) -> Any:
-    return hf.HfApi(endpoint=hub.url, token=TOKEN)
 
 
 @pytest.fixture
@@ -240,21 +233,6 @@ def test_a_damaged_folder_or_a_refused_one_asks_the_server_nothing(
     with pytest.raises(CotgenError, match="give --repo ORG/NAME"):
         Publication(open_folder, "set").publish()
     assert hub.requests == []
-
-
-@pytest.fixture
-def cli(api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Run `cotgen publish ...` here; returns exit code, output and errors."""
-    monkeypatch.setattr("cotgen.hub.remote._environment", lambda: api)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cotgen", "publish", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        shown = capsys.readouterr()
-        return (caught.value.code if isinstance(caught.value.code, int) else 0), shown.out, shown.err
-
-    return run
 
 
 def test_what_has_frames_of_cholec80_goes_without_them(hub: HubServer, cli: Any, closed_folder: Path) -> None:
