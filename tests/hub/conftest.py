@@ -46,13 +46,17 @@ def cli(api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     return run
 
 
-@pytest.fixture
-def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_lfs(patch: pytest.MonkeyPatch) -> None:
     """The client uploads through Git LFS, quietly."""
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    patch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+
+
+@pytest.fixture
+def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_lfs(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +84,12 @@ def closed() -> Made:
 @pytest.fixture
 def closed_folder(closed: Made, tmp_path: Path) -> Path:
     return write_folder(closed, tmp_path / "closed")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """One sample without its picture, which may be published in no time."""
+    return write_folder(make(("cholec80/01",), seconds=1, frames=False), tmp_path / "small")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from cotgen.hub.discretion import DiscreetFilter, discreet
 from cotgen.hub.testing import SIGNATURE, HubServer
 from tests.hub.conftest import TOKEN
 from tests.hub.test_publish import REPO
-from tests.shards.samples import make, write_folder
 
 pytest.importorskip("huggingface_hub")
 
@@ -41,11 +40,6 @@ REQUESTS = (
     "PUT .*/settings$",
 )
 FAILURES = ("401", "403", "404", "412", "500", "reset")
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    return write_folder(make(("cholec80/01",), seconds=1, frames=False), tmp_path / "small")
 
 
 @pytest.fixture
