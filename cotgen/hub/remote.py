@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Visibility = Literal["public", "private"]
 
+#: Seconds without a byte until a server counts as gone; a commit of many files takes a minute.
+_PATIENCE = 300.0
 _AGAIN = "What was done stays done; run the same command again"
 _MAY_WRITE = "Log in with `hf auth login`, with a token that may write to this organisation"
 
@@ -206,8 +208,13 @@ class Remote:
     def _asking(self, what: str, refused: str = _MAY_WRITE) -> Iterator[None]:
         """Turn whatever the client raises into a sentence; `refused` is the advice after 403."""
         import httpx2
+        from huggingface_hub import get_session
         from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
+        client = get_session()
+        if client.timeout == httpx2.Timeout(None):
+            # By itself the client waits for ever.
+            client.timeout = httpx2.Timeout(_PATIENCE)
         try:
             yield
         except CotgenError:

@@ -270,7 +270,7 @@ def faults() -> Iterator[tuple[str, str]]:
     yield "PUT /lfs/", "damage"
 
 
-@pytest.mark.parametrize(("where", "kind"), faults())
+@pytest.mark.parametrize(("where", "kind"), list(faults()))
 def test_a_token_is_never_said(
     hub: HubServer, cli: Any, open_folder: Path, where: str, kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -549,18 +549,25 @@ def test_a_folder_that_is_being_built_is_left_alone(hub: HubServer, cli: Any, cl
 def test_a_server_that_never_answers_is_given_up(
     hub: HubServer, send: Publish, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import _http
+    from huggingface_hub import close_session
 
-    monkeypatch.setattr(constants, "DEFAULT_REQUEST_TIMEOUT", 0.2)
-    monkeypatch.setattr(_http, "_GLOBAL_CLIENT", None)
+    close_session()
+    monkeypatch.setattr("cotgen.hub.remote._PATIENCE", 0.5)
     asleep = threading.Event()
-    hub.before = lambda line: asleep.wait(3) if line.endswith("/merge") else None  # type: ignore[assignment,return-value]
+
+    def sleep(line: str) -> None:
+        if line.endswith("/merge"):
+            asleep.wait(60)
+
+    hub.before = sleep
     with pytest.raises(CotgenError, match=r"Merging pull request 1 failed: .*timed out.* run the same command again"):
         send(small)
     asleep.set()
+    close_session()
+    monkeypatch.undo()
     hub.before = None
-    monkeypatch.setattr(_http, "_GLOBAL_CLIENT", None)
+    send(small)
+    assert published(hub.repos[REPO]) == files(small)
 
 
 @pytest.mark.slow
