@@ -607,12 +607,14 @@ def test_ten_thousand_files_take_pages_and_no_minutes(hub: HubServer, api: Any, 
         (tmp_path / "many" / name).write_bytes(name.encode())
     api.create_repo(REPO, repo_type="dataset")
     repo = hub.repos[REPO]
-    tree = {name: StoredFile(name.encode(), True) for name in names[:-3]}
-    repo.commit(MAIN, "most", {**repo.resolve(MAIN).tree, **tree})
+    stored = {name: StoredFile(name.encode(), True) for name in names}
+    repo.objects = {file.sha256: file.data for file in stored.values()}
+    repo.commit(MAIN, "most", {**repo.resolve(MAIN).tree, **{name: stored[name] for name in names[:-3]}})
     remote = Remote(REPO, api)
     begin = time.process_time()
     there = remote.files(MAIN)
     assert (len(there), hub.asked("GET .*/tree/main")) == (9_998, 10)
-    remote.upload(tmp_path / "many", [name for name in names if name not in there], MAIN, "the rest")
+    remote.upload(tmp_path / "many", names, MAIN, "the rest")
     assert len(remote.files(MAIN)) == 10_001
+    assert hub.asked("PUT /lfs/") == 0
     assert time.process_time() - begin < 30
