@@ -108,6 +108,7 @@ def test_no_failure_shows_a_token_or_a_signed_address(
     assert on_disk(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_whole_publication_leaves_the_token_nowhere(
     hub: HubServer, program: Program, open_folder: Path, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_whole_publication_leaves_the_token_nowhere(
         assert secret not in stored(hub)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", [TOKEN, "of-another-form.than/usual", "hf_withé"])
 def test_a_defect_of_cotgen_shows_its_traceback_without_the_token(
     program: Program, small: Path, hub: HubServer, token: str
@@ -150,6 +152,7 @@ main()
         assert (child.returncode, "Traceback" in err) == (2, False), err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", [f"user:{TOKEN}", TOKEN])
 def test_a_token_in_the_address_of_the_hub_is_refused(
     hub: HubServer, program: Program, small: Path, user: str
