@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +48,7 @@ def publish(
         raise typer.BadParameter("is embed or reference", param_hint="--frames")
     visibility: Visibility = "private" if private else "public"
     say = _silent if quiet else typer.echo
-    with _ready(folder, frames, dry_run) as taken:
+    with _discreet(), _ready(folder, frames, dry_run) as taken:
         wanted = Publication(taken, repo, tag, visibility, have_the_right, workers=workers, say=say)
         if dry_run:
             for step in wanted.plan():
@@ -64,19 +66,41 @@ def _silent(text: str) -> None:
 
 
 @contextmanager
+def _discreet() -> Iterator[None]:
+    """What goes wrong here may quote requests: not even a defect of cotgen shows a token."""
+    from cotgen.errors import CotgenError
+    from cotgen.hub.discretion import discreet
+
+    try:
+        yield
+    except CotgenError:
+        raise
+    except KeyboardInterrupt:
+        typer.echo("Stopped. What was done stays done; run the same command again.", err=True)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        tokens = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
+        typer.echo(discreet("".join(traceback.format_exception(error)), tokens), err=True, nl=False)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
 def _ready(folder: Path, frames: str, dry_run: bool) -> Iterator[Path]:
     """The folder to publish: the given one, or beside it the same without pictures."""
     from cotgen.build.files import hold
     from cotgen.shards.manifest import load
     from cotgen.shards.strip import without_pictures
 
-    bare = frames == "reference" and load(folder).counts.get("images")
+    bare = load(folder).counts.get("images") and frames == "reference"
     target = folder.resolve()
     if bare:
         target = target.with_name(f"{target.name}-reference")
     if not dry_run:
-        with hold(target, target.parent):
+        with ExitStack() as held:
+            held.enter_context(hold(target, target.parent))
             if bare:
+                # A build must not exchange its shards while they are read.
+                held.enter_context(hold(folder.resolve(), target.parent))
                 without_pictures(folder, target)
             yield target
     elif bare:

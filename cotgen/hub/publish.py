@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cotgen.errors import CotgenError
 from cotgen.hub.card import card, write_card
 from cotgen.hub.licences import Permission, permission, sources_of
-from cotgen.hub.remote import REPO, Remote, RemoteFile, Settings, Visibility
+from cotgen.hub.remote import REPO, Pull, Remote, RemoteFile, Settings, Visibility
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
@@ -29,7 +29,8 @@ from cotgen.shards.verify import verify
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_TAG = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_TAG = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 #: In the commit that finishes the pull request.
 _LAST = (README, SUMS, MANIFEST)
 #: Names at the top of the folder that are cotgen's, so that one which is no longer needed is removed.
@@ -109,20 +110,23 @@ class Publication:
                 stays done; the same call goes on.
         """
         allowed, manifest = self._verified()
-        files = _files(self.folder, write_card(self.folder, self.repo, self.tag, allowed))
         remote = Remote(self.repo, self.api)
-        _make_ready(remote, allowed, self.say)
+        files = _files(self.folder, write_card(self.folder, self.repo, self.tag, allowed))
+        _make_ready(remote, allowed, self.visibility, self.say)
         main, tags = remote.refs()
         if self.tag in tags:
             _check_tag(remote, self.tag, tags[self.tag], files)
             done = _Upload(tags[self.tag])
-        elif _differences(files, remote.files(main)).none:
+        elif _differences(files, there := remote.files(main)).none:
             done = _Upload(main)
         else:
-            done = _upload(remote, files, manifest, main, self.say)
+            done = _upload(remote, files, manifest, main, there, self.say)
         if self.tag and self.tag not in tags:
             self.say(f"Tagging {done.revision[:12]} as {self.tag}.")
-            remote.tag(self.tag, done.revision)
+            if not remote.tag(self.tag, done.revision):
+                set_meanwhile = remote.refs()[1][self.tag]
+                _check_tag(remote, self.tag, set_meanwhile, files)
+                done = replace(done, revision=set_meanwhile)
         _open(remote, allowed, self.visibility, self.say)
         split = next(split for split in SPLITS if any(shard.split == split for shard in manifest.shards))
         return Published(self.repo, done.revision, self.tag, done.files, done.removed, split)
@@ -161,11 +165,10 @@ class Publication:
     def _verified(self) -> tuple[Permission, Manifest]:
         """Everything that needs no server: names, terms, verification."""
         folder = self.folder
-        if not REPO.fullmatch(self.repo):
-            raise CotgenError(f"{self.repo!r} is no name of a repository; give --repo ORG/NAME")
-        if self.tag and not _TAG.fullmatch(self.tag):
-            raise CotgenError(f"{self.tag!r} is no name of a tag; give one such as v1.0.0")
+        _check_names(self.repo, self.tag)
         manifest = load(folder)
+        if not manifest.shards:
+            raise CotgenError(f"{folder} holds no sample, so there is nothing to publish; see its README.md for why")
         frames = bool(manifest.counts.get("images"))
         names = sources_of(folder, manifest)
         allowed = permission(names, manifest, frames=frames, have_the_right=self.have_the_right)
@@ -180,6 +183,22 @@ class Publication:
         for note in allowed.notes:
             self.say(note)
         return allowed, manifest
+
+
+def _check_names(repo: str, tag: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if not REPO.fullmatch(repo):
+        raise CotgenError(f"{repo!r} is no name of a repository; give --repo ORG/NAME")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise CotgenError(f"{error} Give another --repo ORG/NAME") from None
+    # A tag that looks like a branch or a commit would hide it, or be hidden by it.
+    odd = tag in ("main", "HEAD", "refs") or _COMMIT.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))
+    if tag and (odd or not _TAG.fullmatch(tag)):
+        raise CotgenError(f"{tag!r} is no name of a tag; give one such as v1.0.0")
 
 
 def _files(folder: Path, manifest: Manifest) -> dict[str, LocalFile]:
@@ -218,6 +237,12 @@ def _differences(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> _
     return _Differences(changed, sorted(surplus))
 
 
+def _others(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> dict[str, RemoteFile]:
+    """What is on the server and none of cotgen's."""
+    ours = {*files, *_OURS}
+    return {name: file for name, file in there.items() if name not in ours and not name.startswith(f"{DATA}/")}
+
+
 def _same(file: LocalFile, there: RemoteFile | None) -> bool:
     if there is None or there.size != file.size:
         return False
@@ -239,26 +264,75 @@ def _check_tag(remote: Remote, tag: str, commit: str, files: dict[str, LocalFile
         )
 
 
-def _make_ready(remote: Remote, allowed: Permission, say: Callable[[str], None]) -> None:
-    """Make the repository where it is missing; one that is public already gets its gate before a file arrives."""
+def _make_ready(remote: Remote, allowed: Permission, visibility: Visibility, say: Callable[[str], None]) -> None:
+    """Make the repository where it is missing; in one that is public already, whoever must not see stays out first."""
     if not remote.exists():
         say(f"Creating {remote.repo}, private.")
         remote.make()
-    elif allowed.gated and remote.settings() == Settings("public", ""):
+        return
+    now = remote.settings()
+    if now.visibility == "public" and visibility == "private":
+        # Branches and pull requests of a public repository are public.
+        say("Making it private.")
+        remote.set_visibility("private")
+    elif allowed.gated and now == Settings("public", ""):
         remote.set_gate()
 
 
 def _upload(
-    remote: Remote, files: dict[str, LocalFile], manifest: Manifest, main: str, say: Callable[[str], None]
+    remote: Remote,
+    files: dict[str, LocalFile],
+    manifest: Manifest,
+    main: str,
+    there: dict[str, RemoteFile],
+    say: Callable[[str], None],
 ) -> _Upload:
     """Bring the folder into main by a pull request; goes on with one that an earlier call left."""
+    begun = _differences(files, there)
+    if kept := [name for name in _others(files, there) if "/" not in name and not name.startswith(".")]:
+        say(
+            f"{', '.join(kept[:10])} stays as it is; it is no part of the data set, and verifying a download names it."
+        )
     title = f"cotgen {files[SUMS].sha256[:16]}"
-    pull = remote.pull_of(title)
-    if pull is None:
-        pull = remote.open_pull(title, _description(manifest))
-    else:
-        say(f"Going on with pull request {pull.number}.")
-    begun = _differences(files, remote.files(main))
+    pull = _pull(remote, title, _description(manifest), files, there, say)
+    _fill(remote, files, pull, title, say)
+    if remote.conflicts(pull):
+        raise CotgenError(
+            f"Pull request {pull.number} cannot be merged: somebody else changed main of {remote.repo} meanwhile. Run the "
+            "same command again; it begins another one, and sends nothing twice"
+        )
+    say(f"All {len(files)} files are on the server with their sizes and checksums. Merging.")
+    revision = remote.merge(pull)
+    wrong = _differences(files, remote.files(revision))
+    if not wrong.none:
+        raise CotgenError(
+            f"After the merge {remote.repo} differs in {', '.join((wrong.changed + wrong.surplus)[:10])}: somebody else "
+            "changed main meanwhile. Run the same command again"
+        )
+    return _Upload(revision, len(begun.changed), tuple(begun.surplus))
+
+
+def _pull(
+    remote: Remote,
+    title: str,
+    description: str,
+    files: dict[str, LocalFile],
+    there: dict[str, RemoteFile],
+    say: Callable[[str], None],
+) -> Pull:
+    """The pull request to fill: one that was left behind, unless it does not fit main as it is now; else a new one."""
+    for pull in remote.pulls_of(title):
+        # Anybody may open a pull request of that title in a public repository, with other files in it.
+        if not remote.conflicts(pull) and _others(files, remote.files(pull.branch)) == _others(files, there):
+            say(f"Going on with pull request {pull.number}.")
+            return pull
+        say(f"Closing pull request {pull.number}: main has changed since, or other files are changed in it.")
+        remote.close(pull)
+    return remote.open_pull(title, description)
+
+
+def _fill(remote: Remote, files: dict[str, LocalFile], pull: Pull, title: str, say: Callable[[str], None]) -> None:
+    """Bring all files into a pull request, and insist that the server states them as they are here."""
     data = [name for name in _differences(files, remote.files(pull.branch)).changed if name not in _LAST]
     if data:
         say(f"Uploading {len(data)} files into {pull.branch}.")
@@ -271,15 +345,6 @@ def _upload(
         remote.commit(add, rest.surplus, pull.branch, head, title)
         rest = _differences(files, remote.files(pull.branch))
         _insist_on_arrival(remote, rest.changed + rest.surplus)
-    say(f"All {len(files)} files are on the server with their sizes and checksums. Merging.")
-    revision = remote.merge(pull)
-    wrong = _differences(files, remote.files(revision))
-    if not wrong.none:
-        raise CotgenError(
-            f"After the merge {remote.repo} differs in {', '.join((wrong.changed + wrong.surplus)[:10])}: somebody else "
-            "changed main meanwhile. Run the same command again"
-        )
-    return _Upload(revision, len(begun.changed), tuple(begun.surplus))
 
 
 def _description(manifest: Manifest) -> str:

@@ -1,8 +1,9 @@
 """A test Hub: a server on loopback that speaks what the real Hub client asks, and fails where it is told to.
 
 It holds data sets in memory and knows the endpoints that `huggingface_hub` 2.4 and `datasets` 5.2 call to create, fill,
-tag, merge, list and read them. Shards and tables go through Git LFS; smaller files are regular. Whoever has a token may
-write; without one a private repository is not there and a gated one shows its files to nobody.
+tag, merge, list and read them. Shards and tables go through Git LFS; through xet, as on the real Hub, where it is given
+a folder for its store. Smaller files are regular. Whoever has a token may write; without one a private repository is
+not there and a gated one shows its files to nobody.
 
     with HubServer() as hub:
         api = HfApi(endpoint=hub.url, token="hf_test")
@@ -19,9 +20,11 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
@@ -29,8 +32,11 @@ import orjson
 import yaml
 
 from cotgen.hub.repos import MAIN, HubError, PullRequest, Repo, StoredFile, Tree
+from cotgen.hub.xet import LocalCas
 
-FaultKind = Literal["status", "reset", "lost", "cut", "torn", "etag", "damage"]
+FaultKind = Literal["status", "echo", "reset", "lost", "cut", "torn", "etag", "damage"]
+#: Part of every address that large files are put to; like that of a real store it must not be shown.
+SIGNATURE = "SignedByTheTestHub"
 _LFS = re.compile(r".*\.(tar|parquet|jpg|png|gz|zip|mp4)")
 _LFS_BYTES = 10_000_000
 _TIME = "2026-01-01T00:00:00.000Z"
@@ -43,10 +49,11 @@ class Fault:
 
     Attributes:
         where: regular expression for `METHOD /path`, searched from its beginning.
-        kind: `status` answers with `status` and does nothing; `reset` drops the connection and does nothing; `lost`
+        kind: `status` answers with `status` and does nothing; `echo` does too, and its message quotes the request, with
+            the token and the signed address; `reset` drops the connection and does nothing; `lost`
             does what was asked and then drops the connection; `cut` closes it in the middle of the answer's body and
             `torn` resets it there; `etag` gives a wrong ETag; `damage` changes a byte of the upload before it is stored.
-        status: for kind `status`.
+        status: for the kinds `status` and `echo`.
         skip: let so many matching requests pass first.
         times: how often; afterwards all is well again.
     """
@@ -82,14 +89,16 @@ class HubServer:
         requests: what was asked so far, in order.
         faults: what shall go wrong; the first that matches a request and has `times` left is used.
         page: files in a page of a listing.
+        cas: where xet keeps what is uploaded; None for Git LFS. One client at a time: it locks the store.
         before: called with each `METHOD /path` before it is handled, e.g. to stop a client at an exact place.
     """
 
-    def __init__(self, *, page: int = 1000) -> None:
+    def __init__(self, *, page: int = 1000, xet: Path | None = None) -> None:
         self.repos: dict[str, Repo] = {}
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.page = page
+        self.cas = LocalCas(xet) if xet else None
         self.before: Callable[[str], None] | None = None
         self.lock = threading.RLock()
         self._server = _Server(("127.0.0.1", 0), _handler_of(self))
@@ -192,6 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes([body[0] ^ 1]) + body[1:]
         if kind == "status" and fault is not None:
             answer = _json({"error": "The server was told to fail"}, fault.status)
+        elif kind == "echo" and fault is not None:
+            told = f"Failed: {hub.url}{self.path} with Authorization: {self.headers.get('Authorization', '')}"
+            answer = _json({"error": told}, fault.status, {"X-Error-Message": told})
         else:
             try:
                 with hub.lock:
@@ -309,6 +321,11 @@ class _Call:
             raise HubError(401, "Invalid username or password.")
 
     @property
+    def xet(self) -> dict[str, str]:
+        """sha256 -> xet hash of what went through xet."""
+        return self.hub.cas.hashes() if self.hub.cas else {}
+
+    @property
     def form(self) -> dict[str, list[str]]:
         """What was sent as JSON or as a form."""
         if "json" in self.handler.headers.get("Content-Type", ""):
@@ -375,10 +392,12 @@ def _info(call: _Call) -> _Answer:
     )
 
 
-def _listed(path: str, file: StoredFile) -> dict[str, Any]:
+def _listed(path: str, file: StoredFile, xet: dict[str, str]) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": "file", "path": path, "size": len(file.data), "oid": file.blob}
     if file.lfs:
         entry["lfs"] = {"oid": file.sha256, "size": len(file.data), "pointerSize": len(file.pointer)}
+        if file.sha256 in xet:
+            entry["xetHash"] = xet[file.sha256]
     return entry
 
 
@@ -401,7 +420,7 @@ def _tree(call: _Call) -> _Answer:
         if name.startswith(prefix) and (recursive or "/" not in name[len(prefix) :])
     ]
     entries += [
-        _listed(path, file)
+        _listed(path, file, call.xet)
         for path, file in tree.items()
         if path.startswith(prefix) and (recursive or "/" not in path[len(prefix) :])
     ]
@@ -420,7 +439,7 @@ def _paths_info(call: _Call) -> _Answer:
     found = []
     for path in call.form.get("paths", []):
         if path in tree:
-            found.append(_listed(path, tree[path]))
+            found.append(_listed(path, tree[path], call.xet))
         elif path in folders:
             found.append({"type": "directory", "path": path, "size": 0, "oid": "0" * 40})
     return _json(found)
@@ -446,7 +465,10 @@ def _lfs_batch(call: _Call) -> _Answer:
         entry: dict[str, Any] = {"oid": asked["oid"], "size": asked["size"]}
         if asked["oid"] not in repo.objects or StoredFile(repo.objects[asked["oid"]], True).sha256 != asked["oid"]:
             href = f"{call.hub.url}/lfs/{repo.id}/{asked['oid']}"
-            entry["actions"] = {"upload": {"href": href}, "verify": {"href": f"{href}/verify"}}
+            entry["actions"] = {
+                "upload": {"href": f"{href}?X-Amz-Signature={SIGNATURE}"},
+                "verify": {"href": f"{href}/verify?X-Amz-Signature={SIGNATURE}"},
+            }
         objects.append(entry)
     return _json({"transfer": "basic", "objects": objects})
 
@@ -472,6 +494,31 @@ def _lfs_verify(call: _Call) -> _Answer:
     return _json({})
 
 
+def _xet_token(call: _Call) -> _Answer:
+    """Where the store is, and a token for it that is good for an hour."""
+    if call.hub.cas is None:
+        raise HubError(404, "This test Hub has no xet")
+    if call.parts["kind"] == "write":
+        call.insist_on_token()
+    _insist_on_terms(call)
+    expires = int(time.time()) + 3600
+    headers = {
+        "X-Xet-Cas-Url": call.hub.cas.url,
+        "X-Xet-Access-Token": "of-the-test-hub",
+        "X-Xet-Token-Expiration": str(expires),
+    }
+    told = {"casUrl": call.hub.cas.url, "accessToken": "of-the-test-hub", "exp": expires}
+    return _json(told, headers=headers)
+
+
+def _take_from_xet(cas: LocalCas, repo: Repo, oid: str) -> None:
+    data = cas.read(oid)
+    if data is not None:
+        if StoredFile(data, True).sha256 != oid:
+            raise HubError(400, "The store of xet has other bytes than were announced")
+        repo.objects[oid] = data
+
+
 def _commit(call: _Call) -> _Answer:
     repo = call.own
     branch = call.parts["rev"]
@@ -485,6 +532,8 @@ def _commit(call: _Call) -> _Answer:
         elif item["key"] == "file":
             tree[value["path"]] = StoredFile(base64.b64decode(value["content"]), False)
         elif item["key"] == "lfsFile":
+            if call.hub.cas and value["oid"] not in repo.objects:
+                _take_from_xet(call.hub.cas, repo, value["oid"])
             if value["oid"] not in repo.objects:
                 raise HubError(400, f"{value['path']}: its LFS object was not uploaded")
             tree[value["path"]] = StoredFile(repo.objects[value["oid"]], True)
@@ -604,10 +653,14 @@ def _merge(call: _Call) -> _Answer:
     return _json({})
 
 
+def _insist_on_terms(call: _Call) -> None:
+    if call.repo.gated and not call.has_token:
+        raise HubError(401, "Access to this dataset is restricted", "GatedRepo")
+
+
 def _resolve(call: _Call) -> _Answer:
     repo = call.repo
-    if repo.gated and not call.has_token:
-        raise HubError(401, "Access to this dataset is restricted", "GatedRepo")
+    _insist_on_terms(call)
     commit, file = repo.file(call.parts["rev"], call.parts["path"])
     headers = {
         "ETag": f'"{file.etag}"',
@@ -617,6 +670,9 @@ def _resolve(call: _Call) -> _Answer:
     }
     if file.lfs:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.data))}
+        if name := call.xet.get(file.sha256):
+            route = f"{call.hub.url}/api/datasets/{repo.id}/xet-read-token/{commit.sha}"
+            headers |= {"X-Xet-Hash": name, "X-Xet-Refresh-Route": route}
     return _Answer(file.data, 200, headers)
 
 
@@ -633,6 +689,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], Callable[[_Call], _Answer]]] = [
         ("GET", "{api}/tree/(?P<rev>[^/]+)(?:/(?P<path>.+))?", _tree),
         ("POST", "{api}/paths-info/(?P<rev>[^/]+)", _paths_info),
         ("POST", "{api}/preupload/(?P<rev>[^/]+)", _preupload),
+        ("GET", "{api}/xet-(?P<kind>read|write)-token/(?P<rev>[^/]+)", _xet_token),
         ("POST", "{api}/commit/(?P<rev>[^/]+)", _commit),
         ("POST", "{api}/tag/(?P<rev>[^/]+)", _tag),
         ("DELETE", "{api}/tag/(?P<rev>[^/]+)", _delete_tag),

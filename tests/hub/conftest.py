@@ -4,12 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cotgen.build.config import load_config
 from cotgen.build.report import Reporter
 from cotgen.build.run import build
+from cotgen.cli import main
 from cotgen.hub.testing import HubServer
 from cotgen.sources.demo.look_alikes import make_look_alike
 from tests.shards.samples import Made, make, write_folder
@@ -24,12 +26,37 @@ def hub() -> Iterator[HubServer]:
 
 
 @pytest.fixture
-def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
+def api(hub: HubServer) -> Any:
+    """The real client of this Hub, with the marked token."""
+    return pytest.importorskip("huggingface_hub").HfApi(endpoint=hub.url, token=TOKEN)
+
+
+@pytest.fixture
+def cli(api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run `cotgen publish ...` here; returns exit code, output and errors."""
+    monkeypatch.setattr("cotgen.hub.remote._environment", lambda: api)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cotgen", "publish", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        shown = capsys.readouterr()
+        return (caught.value.code if isinstance(caught.value.code, int) else 0), shown.out, shown.err
+
+    return run
+
+
+def use_lfs(patch: pytest.MonkeyPatch) -> None:
     """The client uploads through Git LFS, quietly."""
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    patch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+
+
+@pytest.fixture
+def lfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_lfs(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +87,16 @@ def closed_folder(closed: Made, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """One sample without its picture, which may be published in no time."""
+    return write_folder(make(("cholec80/01",), seconds=1, frames=False), tmp_path / "small")
+
+
+@pytest.fixture
 def program(hub: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start Python in a process of its own whose Hub is this one: the client reads `HF_ENDPOINT` when it is imported."""
 
-    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
+    def start(*arguments: object, folder: Path = tmp_path, **more: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -79,7 +112,7 @@ def program(hub: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[st
         return subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             env=environment,
-            cwd=tmp_path,
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,14 +3,14 @@
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cotgen.cli import main
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.hub.licences import LicenceError
@@ -29,11 +29,6 @@ REPO = "lab/set"
 WRITES = "(POST|PUT|DELETE) (?!/api/validate-yaml|.*/paths-info/)"
 Publish = Callable[..., Published]
 Program = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def api(hub: HubServer) -> Any:
-    return hf.HfApi(endpoint=hub.url, token=TOKEN)
 
 
 @pytest.fixture
@@ -119,6 +114,12 @@ def test_a_new_release_replaces_the_old_one_whose_tag_stays(
     assert published(repo, "v1.0.0") == files(bare)
     assert send(bare).revision == first.revision, "an old release is still there, so there is nothing to do"
     assert published(repo) == {**files(other), "notes.txt": b"mine"}
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another data set for the same repository as `small`."""
+    return write_folder(make(("cholec80/02",), seconds=1, frames=False), tmp_path / "other")
 
 
 def strip(folder: Path, out: Path) -> Path:
@@ -242,21 +243,6 @@ def test_a_damaged_folder_or_a_refused_one_asks_the_server_nothing(
     assert hub.requests == []
 
 
-@pytest.fixture
-def cli(api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Run `cotgen publish ...` here; returns exit code, output and errors."""
-    monkeypatch.setattr("cotgen.hub.remote._environment", lambda: api)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cotgen", "publish", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        shown = capsys.readouterr()
-        return (caught.value.code if isinstance(caught.value.code, int) else 0), shown.out, shown.err
-
-    return run
-
-
 def test_what_has_frames_of_cholec80_goes_without_them(hub: HubServer, cli: Any, closed_folder: Path) -> None:
     code, _, err = cli(closed_folder, "--repo", REPO)
     assert (code, "give --frames reference" in err, hub.requests) == (2, True, [])
@@ -275,25 +261,6 @@ def test_what_has_frames_of_cholec80_goes_without_them(hub: HubServer, cli: Any,
     ]
     code, out, _ = cli(closed_folder, "--repo", REPO, "--frames", "reference", "--tag", "v1.0.0", "-q")
     assert (code, "nothing new" in out, len(repo.history())) == (0, True, 2)
-
-
-def faults() -> Iterator[tuple[str, str]]:
-    yield "GET ", "status"
-    yield "POST .*/commit/", "status"
-    yield "POST .*/merge$", "lost"
-    yield "PUT /lfs/", "damage"
-
-
-@pytest.mark.parametrize(("where", "kind"), faults())
-def test_a_token_is_never_said(
-    hub: HubServer, cli: Any, open_folder: Path, where: str, kind: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    hub.fail(where, kind, status=403)
-    code, out, err = cli(open_folder, "--repo", REPO)
-    assert code == 2
-    assert "failed" in err
-    assert TOKEN not in out + err + caplog.text
-    assert "Traceback" not in err
 
 
 def test_who_may_not_write_is_told_to_log_in(hub: HubServer, api: Any, open_folder: Path) -> None:
@@ -336,6 +303,11 @@ def test_twenty_publishes_killed_at_random_requests_end_alike(
         _, err = again.communicate()
         assert again.returncode == 0, err
         repo = assert_whole(hub, open_folder)
+        api = hf.HfApi(endpoint=hub.url, token=TOKEN)
+        listed = [item.path for item in api.list_repo_tree(REPO, repo_type="dataset", recursive=True)]
+        assert len(listed) == len(set(listed))
+        card = hf.DatasetCard(repo.resolve(MAIN).tree[README].data.decode())
+        assert [split["split"] for split in card.data.configs[0]["data_files"]] == ["train", "validation", "test"]
         commits = dict(repo.commits)
         third = run()
         out, _ = third.communicate()
@@ -356,3 +328,272 @@ def test_the_printed_lines_load_what_was_published(
     snapshot = f"from huggingface_hub import snapshot_download as s\nprint(s('{REPO}', repo_type='dataset'))"
     out, err = program("-c", snapshot).communicate()
     assert verify(Path(out.strip())).ok, err
+
+
+def test_two_publishers_of_one_folder_end_with_one_release(
+    hub: HubServer, send: Publish, open_folder: Path, tmp_path: Path
+) -> None:
+    """A second machine publishes the same bytes while the first one is about to set the tag."""
+    twin = shutil.copytree(open_folder, tmp_path / "twin")
+
+    def overtake(line: str) -> None:
+        if line.startswith("POST") and "/tag/" in line:
+            hub.before = None
+            send(twin)
+
+    hub.before = overtake
+    done = send(open_folder)
+    repo = assert_whole(hub, open_folder)
+    assert (done.revision, repo.tags) == (repo.branches[MAIN], {"v1.0.0": done.revision})
+
+
+def test_a_tag_that_somebody_sets_meanwhile_is_not_moved(hub: HubServer, send: Publish, open_folder: Path) -> None:
+    def overtake(line: str) -> None:
+        if line.startswith("POST") and "/tag/" in line:
+            hub.before = None
+            repo = hub.repos[REPO]
+            repo.tag("v1.0.0", repo.history()[-1].sha)
+
+    hub.before = overtake
+    with pytest.raises(CotgenError, match="A tag is never moved"):
+        send(open_folder)
+
+
+def test_another_release_that_comes_first_does_not_block_ours_for_ever(
+    hub: HubServer, send: Publish, small: Path, other: Path
+) -> None:
+    """Two data sets go to one repository at once; the second merge would conflict, and is begun anew."""
+
+    def overtake(line: str) -> None:
+        if line.endswith("/discussions/1/status"):
+            hub.before = None
+            send(other, "v2.0.0")
+
+    hub.fail("POST .*/discussions/1/status", status=500)
+    hub.before = overtake
+    with pytest.raises(CotgenError, match="500"):
+        send(small)
+    said: list[str] = []
+    objects = hub.asked("PUT /lfs/")
+    done = send(small, say=said.append)
+    repo = hub.repos[REPO]
+    assert any(text.startswith("Closing pull request 1: main has changed since") for text in said)
+    assert hub.asked("PUT /lfs/") == objects, "nothing is sent twice"
+    assert published(repo) == files(small)
+    assert [pull.status for pull in repo.pulls] == ["closed", "merged", "merged"]
+    assert repo.tags == {"v1.0.0": done.revision, "v2.0.0": repo.pulls[1].merged_as}
+
+
+def test_main_that_moves_while_we_upload_is_a_sentence(
+    hub: HubServer, send: Publish, small: Path, other: Path
+) -> None:
+    def overtake(line: str) -> None:
+        if line.startswith("POST") and "/commit/refs/pr/1" in line:
+            hub.before = None
+            send(other, "v2.0.0")
+
+    hub.before = overtake
+    with pytest.raises(CotgenError, match="Pull request 1 cannot be merged: somebody else changed main of lab/set"):
+        send(small)
+    assert published(hub.repos[REPO]) == files(other)
+    send(small)
+    assert published(hub.repos[REPO]) == files(small)
+
+
+def test_a_pull_request_of_our_title_with_other_files_is_not_taken(
+    hub: HubServer, api: Any, send: Publish, small: Path
+) -> None:
+    """Whoever sees an interrupted upload in a public repository can open a pull request that looks like it."""
+    hub.fail("POST .*/discussions$", status=500)
+    with pytest.raises(CotgenError):
+        send(small)
+    repo = hub.repos[REPO]
+    with pytest.MonkeyPatch.context() as patch:
+        titles: list[str] = []
+        patch.setattr(type(repo), "open_pull", lambda self, title, text: titles.append(title) or 1 / 0)
+        with pytest.raises(CotgenError):
+            send(small)
+    stranger = repo.open_pull(titles[0], "")
+    tree = {
+        **repo.resolve(MAIN).tree,
+        "train/evil.tar": StoredFile(b"x", True),
+        ".gitattributes": StoredFile(b"", False),
+    }
+    repo.commit(stranger.ref, "mine", tree)
+    send(small)
+    assert published(repo) == files(small)
+    assert repo.resolve(MAIN).tree[".gitattributes"].data != b""
+    assert [pull.status for pull in repo.pulls] == ["closed", "merged"]
+
+
+def test_files_of_the_owner_stay(hub: HubServer, api: Any, send: Publish, small: Path) -> None:
+    api.create_repo(REPO, repo_type="dataset", private=False)
+    repo = hub.repos[REPO]
+    tree = repo.resolve(MAIN).tree
+    mine = {"LICENSE": StoredFile(b"CC", False), "notes/a.md": StoredFile(b"a", False)}
+    repo.commit(MAIN, "mine", {**tree, **mine, "data/train-old.tar": StoredFile(b"x", True)})
+    said: list[str] = []
+    done = send(small, say=said.append)
+    assert published(repo) == {**files(small), "LICENSE": b"CC", "notes/a.md": b"a"}
+    assert repo.resolve(MAIN).tree[".gitattributes"] == tree[".gitattributes"]
+    assert done.removed == ("data/train-old.tar",)
+    assert "LICENSE stays as it is; it is no part of the data set, and verifying a download names it." in said
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "said"),
+    [
+        ("POST .*/discussions$", 403, "Its owner may have switched pull requests off: allow them in its settings"),
+        ("POST .*/create$", 403, "with a token that may write to this organisation"),
+        ("GET .*/refs$", 404, "it is not there, or not for you"),
+        ("POST .*/merge$", 403, "with a token that may write to this organisation"),
+    ],
+)
+def test_what_is_refused_says_what_to_do(
+    hub: HubServer, send: Publish, small: Path, where: str, status: int, said: str
+) -> None:
+    hub.fail(where, status=status)
+    with pytest.raises(CotgenError, match=said):
+        send(small)
+
+
+@pytest.mark.parametrize(
+    ("repo", "tag", "said"),
+    [
+        ("lab/set", "main", "no name of a tag"),
+        ("lab/set", "0123456789abcdef0123456789abcdef01234567", "no name of a tag"),
+        ("lab/set", "v1..2", "no name of a tag"),
+        ("lab/set", "v1.lock", "no name of a tag"),
+        ("lab/set", "vé", "no name of a tag"),
+        ("lab/a--b", "", "Give another --repo"),
+        ("lab/set.git", "", "Give another --repo"),
+        ("lab/sét", "", "give --repo ORG/NAME"),
+    ],
+)
+def test_names_that_the_hub_would_misread_are_refused(
+    hub: HubServer, api: Any, small: Path, repo: str, tag: str, said: str
+) -> None:
+    with pytest.raises(CotgenError, match=said):
+        Publication(small, repo, tag, api=api).publish()
+    assert hub.requests == []
+
+
+def test_an_organisation_with_dots_is_one(hub: HubServer, api: Any, small: Path) -> None:
+    done = Publication(small, "st.mary.lab/set.v2", "v1.0.0", api=api).publish()
+    assert published(hub.repos[done.repo]) == files(small)
+
+
+def test_an_empty_build_is_a_sentence(hub: HubServer, send: Publish, small: Path) -> None:
+    from cotgen.shards.manifest import seal
+
+    seal(small, load(small).model_copy(update={"shards": []}))
+    with pytest.raises(CotgenError, match="holds no sample, so there is nothing to publish"):
+        send(small)
+    assert hub.requests == []
+
+
+def test_private_comes_before_the_files_and_public_after_the_gate(
+    hub: HubServer, api: Any, send: Publish, small: Path
+) -> None:
+    api.create_repo(REPO, repo_type="dataset", private=False)
+    seen: list[tuple[str, bool, object]] = []
+
+    def watch(line: str) -> None:
+        if REPO in hub.repos and not line.startswith(("GET", "HEAD")):
+            seen.append((line.rpartition("/")[2], hub.repos[REPO].private, hub.repos[REPO].gated))
+
+    hub.before = watch
+    send(small, visibility="private")
+    assert next(item for item in seen if item[0] == "discussions")[1], "it was private before the first file"
+    assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (True, "auto")
+    hub.repos[REPO].gated = False
+    seen.clear()
+    send(small, visibility="public")
+    assert seen == [("settings", True, False), ("settings", True, "auto")], "the gate stands before it opens"
+    assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (False, "auto")
+    send(small, visibility="private")
+    assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (True, "auto")
+
+
+def test_a_folder_that_is_being_built_is_left_alone(hub: HubServer, cli: Any, closed_folder: Path) -> None:
+    from cotgen.build.files import hold
+
+    with hold(closed_folder, closed_folder.parent):
+        for more in ([], ["--frames", "reference"]):
+            code, _, err = cli(closed_folder, "--repo", REPO, *more)
+            assert (code, "Another cotgen is writing to" in err) == (2, True)
+    code, _, err = cli(closed_folder.with_name("nothing"), "--repo", REPO)
+    assert (code, "is not there" in err, closed_folder.with_name("nothing").exists()) == (2, True, False)
+    assert hub.requests == []
+
+
+def test_a_server_that_never_answers_is_given_up(
+    hub: HubServer, send: Publish, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import close_session
+
+    close_session()
+    monkeypatch.setattr("cotgen.hub.remote._PATIENCE", 0.5)
+    asleep = threading.Event()
+
+    def sleep(line: str) -> None:
+        if line.endswith("/merge"):
+            asleep.wait(60)
+
+    hub.before = sleep
+    with pytest.raises(CotgenError, match=r"Merging pull request 1 failed: .*timed out.* run the same command again"):
+        send(small)
+    asleep.set()
+    close_session()
+    monkeypatch.undo()
+    hub.before = None
+    send(small)
+    assert published(hub.repos[REPO]) == files(small)
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_a_sentence_and_the_same_command_goes_on(hub: HubServer, program: Program, small: Path) -> None:
+    arguments = ("-m", "cotgen", "publish", small, "--repo", REPO, "--tag", "v1.0.0")
+    child = program(*arguments)
+    pressed = threading.Event()
+
+    def press(line: str) -> None:
+        if line.startswith("PUT /lfs/") and not pressed.is_set():
+            pressed.set()
+            child.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+
+    hub.before = press
+    _, err = child.communicate()
+    assert (child.returncode, err.strip().splitlines()[-1:]) == (
+        130,
+        ["Stopped. What was done stays done; run the same command again."],
+    )
+    assert "Traceback" not in err
+    hub.before = None
+    again = program(*arguments)
+    _, err = again.communicate()
+    assert again.returncode == 0, err
+    assert_whole(hub, small)
+
+
+@pytest.mark.slow
+def test_ten_thousand_files_are_listed_in_pages(hub: HubServer, api: Any, tmp_path: Path) -> None:
+    """What is missing among them goes up, and nothing else is sent or looked at."""
+    from cotgen.hub.remote import Remote
+
+    names = [f"data/train-{number:05d}-of-10000.tar" for number in range(10_000)]
+    (tmp_path / "many/data").mkdir(parents=True)
+    for name in names[-3:]:
+        (tmp_path / "many" / name).write_bytes(name.encode())
+    api.create_repo(REPO, repo_type="dataset")
+    repo = hub.repos[REPO]
+    tree = {name: StoredFile(name.encode(), True) for name in names[:-3]}
+    repo.commit(MAIN, "most", {**repo.resolve(MAIN).tree, **tree})
+    remote = Remote(REPO, api)
+    there = remote.files(MAIN)
+    assert (len(there), hub.asked("GET .*/tree/main")) == (9_998, 10)
+    missing = [name for name in names if name not in there]
+    remote.upload(tmp_path / "many", missing, MAIN, "the rest")
+    assert (missing, hub.asked("PUT /lfs/")) == (names[-3:], 3)
+    assert len(remote.files(MAIN)) == 10_001

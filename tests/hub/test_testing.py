@@ -1,19 +1,23 @@
 """The test Hub against the real client: what is put in comes out, and what is told to fail fails as the Hub would."""
 
+import contextlib
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
 
+from cotgen.draws import draw
 from cotgen.hub.repos import MAIN
 from cotgen.hub.testing import HubServer
-from tests.shards.samples import make, write_folder
+from cotgen.records import Context, Fact
+from tests.shards.samples import Made, make, write_folder
 
 hf = pytest.importorskip("huggingface_hub")
 errors = pytest.importorskip("huggingface_hub.errors")
+httpx2 = pytest.importorskip("httpx2")
 pytestmark = pytest.mark.usefixtures("lfs")
 
 REPO = "lab/set"
@@ -202,37 +206,149 @@ def test_a_wrong_etag_is_what_the_client_is_given(
     assert (tmp_path / "cache" / "datasets--lab--set" / "blobs" / ("0" * 64)).is_file()
 
 
-@pytest.mark.slow
-def test_four_readers_give_the_same_samples_in_the_same_order(
-    api: Any, program: Callable[..., subprocess.Popen[str]], tmp_path: Path
+@pytest.mark.parametrize(("kind", "status"), [("status", 500), ("status", 503), ("reset", 0), ("etag", 0)])
+def test_a_download_gets_over_what_passes(
+    hub: HubServer, api: Any, repo: str, files: Path, tmp_path: Path, kind: Any, status: int
 ) -> None:
-    made = make(seconds=6)
+    """A snapshot fails or is right, and the next one is right."""
+    upload(api, files)
+    hub.fail("(HEAD|GET) .*/resolve/", kind, status=status or 503, times=2)
+
+    def snapshot() -> dict[str, bytes]:
+        folder = Path(api.snapshot_download(repo, repo_type="dataset", local_dir=tmp_path / "copy"))
+        return {path: (folder / path).read_bytes() for path in (SHARD, "README.md")}
+
+    expected = {path: (files / path).read_bytes() for path in (SHARD, "README.md")}
+    with contextlib.suppress(errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, httpx2.HTTPError):
+        assert snapshot() == expected
+    assert snapshot() == expected
+
+
+READERS = """
+import json, sys, tarfile
+import datasets, huggingface_hub, webdataset
+datasets.disable_progress_bars()
+pictures = sys.argv[1] == "pictures"
+sets = [datasets.load_dataset("REPO"), datasets.load_dataset("REPO", streaming=True)]
+split = list(sets[0])[0]
+def plain(data):
+    return data.cast_column("jpg", datasets.Image(decode=False)) if pictures else data
+def row(key, record, jpg):
+    return [key, record, jpg.hex() if pictures else ""]
+shards = sorted(huggingface_hub.HfFileSystem().glob(f"datasets/REPO/data/{split}-*.tar"))
+urls = [huggingface_hub.hf_hub_url("REPO", s.split("/", 3)[3], repo_type="dataset") for s in shards]
+members = {}
+for shard in shards:
+    with huggingface_hub.HfFileSystem().open(shard) as file, tarfile.open(fileobj=file) as tar:
+        members |= {member.name: tar.extractfile(member).read() for member in tar}
+keys = [name[:-5] for name in members if name.endswith(".json")]
+rows = [
+    [row(key, json.loads(members[key + ".json"]), members.get(key + ".jpg", b"")) for key in keys],
+    *([row(r["__key__"], r["json"], r["jpg"]["bytes"] if pictures else b"") for r in plain(s[split])] for s in sets),
+    [row(r["__key__"], json.loads(r["json"]), r.get("jpg", b"")) for r in webdataset.WebDataset(urls, shardshuffle=False)],
+]
+print(json.dumps(rows[0]))
+print(*(other == rows[0] for other in rows[1:]))
+""".replace("REPO", REPO)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frames", [True, False])
+def test_four_readers_give_the_same_samples_in_the_same_order(
+    api: Any, program: Callable[..., subprocess.Popen[str]], tmp_path: Path, frames: bool
+) -> None:
+    """`datasets` whole and streaming, `webdataset` by http, and tar through the file system of the client."""
+    made = make(seconds=6, frames=frames)
     folder = write_folder(made, tmp_path / "set")
     api.create_repo(REPO, repo_type="dataset", private=False)
     upload(api, folder)
+    out, told = program("-c", READERS, "pictures" if frames else "none").communicate()
+    lines = out.splitlines()
+    assert lines[-1:] == ["True True True"], told
+    samples = {sample.key: sample for sample in made.samples if sample.split == "train"}
+    for key, record, jpg in json.loads(lines[0]):
+        assert record == json.loads(samples.pop(key).to_json())
+        assert jpg == (made.pictures[key].hex() if frames else "")
+    assert samples == {}
+
+
+def ragged() -> Made:
+    """The first five samples of the shard have no fact, option, box or context, the others have all, and odd texts."""
+    made = make(("cholec80/01",), seconds=12, tasks=("phase",))
+    ordered = sorted(made.samples, key=lambda sample: draw(0, sample.key))
+    bare = {"facts": [], "labelled": [], "measured": [], "context": []}
+    made.samples = []
+    for number, sample in enumerate(ordered):
+        pair = sample.pairs[0]
+        if number < 5:
+            made.samples.append(sample.model_copy(update={**bare, "pairs": [pair]}))
+            continue
+        fact = Fact(
+            id="cholec80.triplet.0",
+            kind="triplet",
+            terms=["instrument.hook", "verb.dissect", "anatomy.gallbladder"],
+            box=[1, 2, 3, number],
+            value=0.5,
+            source="cholec80",
+        )
+        full = pair.model_copy(
+            update={
+                "id": "tool.yesno." + ".".join(f"part{part}" for part in range(60)),
+                "options": ["Präparation", "剥離", "e\u0301 \U0001fa7a \u2028"],
+                "boxes": [[1, 2, 3, number]],
+                "question": 'Quote " back\\slash, tab\t, line\n, zero width \u200b?',
+            }
+        )
+        more = {
+            "facts": [fact, *sample.facts],
+            "context": [Context(offset_s=-1.5, facts=[fact])],
+            "pairs": [pair, full],
+        }
+        made.samples.append(sample.model_copy(update=more))
+    return made
+
+
+@pytest.mark.slow
+def test_ragged_records_survive_in_all_readers_whatever_comes_first(
+    api: Any, program: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Inferred types would be those of the first five: the README of the folder says what the columns are."""
+    made = ragged()
+    order = {sample.key: number for number, sample in enumerate(made.samples)}
+    folder = write_folder(made, tmp_path / "set", shards=1)
+    api.create_repo(REPO, repo_type="dataset", private=False)
+    upload(api, folder)
+    out, told = program("-c", READERS, "pictures").communicate()
+    lines = out.splitlines()
+    assert lines[-1:] == ["True True True"], told
+    rows = json.loads(lines[0])
+    assert [order[key] for key, *_ in rows] == list(range(len(order))), "the bare ones are read first"
+    for key, record, _ in rows:
+        assert record == json.loads(made.samples[order[key]].to_json())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["status", "reset", "torn", "cut", "etag"])
+def test_load_dataset_is_right_or_fails_and_is_right_the_next_time(
+    hub: HubServer, api: Any, program: Callable[..., subprocess.Popen[str]], tmp_path: Path, kind: Any
+) -> None:
+    """A failure in the middle of a shard never gives fewer samples in silence."""
+    made = make(("cholec80/01",), seconds=4)
+    upload_to = write_folder(made, tmp_path / "set", shards=1)
+    api.create_repo(REPO, repo_type="dataset", private=False)
+    upload(api, upload_to)
     code = f"""
-        import io, json, sys, tarfile
-        import datasets, huggingface_hub, webdataset
-        datasets.disable_progress_bars()
-        shards = sorted(huggingface_hub.HfFileSystem().glob("datasets/{REPO}/data/train-*.tar"))
-        whole = datasets.load_dataset("{REPO}", split="train").cast_column("jpg", datasets.Image(decode=False))
-        stream = datasets.load_dataset("{REPO}", split="train", streaming=True)
-        stream = stream.cast_column("jpg", datasets.Image(decode=False))
-        urls = [huggingface_hub.hf_hub_url("{REPO}", s.split("/", 3)[3], repo_type="dataset") for s in shards]
-        web = webdataset.WebDataset(urls, shardshuffle=False)
-        members = {{}}
-        for shard in shards:
-            with huggingface_hub.HfFileSystem().open(shard) as file, tarfile.open(fileobj=file) as tar:
-                members |= {{member.name: tar.extractfile(member).read() for member in tar}}
-        keys = [name[:-5] for name in members if name.endswith(".json")]
-        rows = [
-            [[r["__key__"], r["json"], r["jpg"]["bytes"].hex()] for r in whole],
-            [[r["__key__"], r["json"], r["jpg"]["bytes"].hex()] for r in stream],
-            [[r["__key__"], json.loads(r["json"]), r["jpg"].hex()] for r in web],
-            [[key, json.loads(members[key + ".json"]), members[key + ".jpg"].hex()] for key in keys],
-        ]
-        print(len(rows[0]), *(other == rows[0] for other in rows[1:]))
-        """
-    found, errors = program("-c", dedent(code)).communicate()
-    train = sum(sample.split == "train" for sample in made.samples)
-    assert found.split() == [str(train), "True", "True", "True"], errors
+import sys, datasets
+datasets.disable_progress_bars()
+data = datasets.load_dataset("{REPO}", split="train", streaming=sys.argv[1] == "stream")
+print(*sorted(row["__key__"] for row in data))
+"""
+    expected = sorted(sample.key for sample in made.samples)
+    for way in ("whole", "stream"):
+        hub.fail("(GET|HEAD) .*/resolve/.*tar", kind, times=1)
+        child = program("-c", code, way)
+        out, told = child.communicate()
+        assert child.returncode != 0 or out.split() == expected, told
+        hub.faults.clear()
+        out, told = program("-c", code, way).communicate()
+        assert out.split() == expected, told
