@@ -1,0 +1,1 @@
+"""What a person looks at: numbers, pictures and pages about a finished folder."""
