@@ -314,18 +314,26 @@ class ReviewShare(Record):
     Attributes:
         basis: of the sentences, or `chain` for whole chains.
         writer: who wrote them.
-        reviewed: how many were judged.
-        accepted: how many were accepted.
-        low: lower end of the 95 % interval of the share (Wilson 1927).
+        right: accepted.
+        wrong: not accepted.
+        unsure: nobody who marked it could tell.
+        low: lower end of the 95 % interval of the share of right among right and wrong (Wilson 1927).
         high: upper end.
     """
 
     basis: str
     writer: str
-    reviewed: int
-    accepted: int
+    right: int
+    wrong: int
+    unsure: int
     low: float
     high: float
+
+    @property
+    def share(self) -> float:
+        """Right among right and wrong; 0 where there are none."""
+        decided = self.right + self.wrong
+        return self.right / decided if decided else 0.0
 
 
 class Statistics(Record):

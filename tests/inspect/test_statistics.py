@@ -7,7 +7,6 @@ import pytest
 
 from cotgen.chains.diversity import entropy_bits, skeleton
 from cotgen.inspect.record import Balance, Spread, Statistics, bits_of
-from cotgen.inspect.reviews import review_shares, wilson
 from cotgen.inspect.statistics import statistics
 from tests.shards.samples import Made
 
@@ -127,17 +126,3 @@ def test_quantiles_are_values_that_occur() -> None:
 def test_entropy_of_equal_shares_is_their_logarithm() -> None:
     assert bits_of([5, 5, 5, 5, 0]) == 2.0
     assert bits_of([]) == 0.0
-
-
-def test_wilsons_interval_is_the_published_one() -> None:
-    """Newcombe, Stat. Med. 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29."""
-    for accepted, reviewed, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
-                                          (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
-        assert wilson(accepted, reviewed) == pytest.approx((low, high), abs=5e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
-def test_reviews_are_counted_by_basis_and_writer() -> None:
-    judged = [("visual", "teacher/m", True), ("visual", "teacher/m", False), ("label", "template/1", True)]
-    found = {(row.basis, row.writer): (row.accepted, row.reviewed) for row in review_shares(judged)}
-    assert found == {("visual", "teacher/m"): (1, 2), ("label", "template/1"): (1, 1)}
