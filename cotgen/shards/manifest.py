@@ -109,7 +109,9 @@ def finish_card(out: Path) -> None:
         shutil.rmtree(stage, ignore_errors=True)
         return
     manifest = load(stage)
-    _remove_seal(out)
+    with writable(out / MANIFEST):
+        (out / MANIFEST).unlink(missing_ok=True)
+    sync_folder(out)
     _drop_cards(out, keep=manifest.files)
     for name in [*filter(CARD_FILE.fullmatch, manifest.files), SUMS, MANIFEST]:
         # What an earlier call moved is no longer in the stage.
@@ -145,10 +147,6 @@ def _drop_cards(out: Path, keep: Container[str]) -> None:
 def unseal(out: Path) -> None:
     """Remove manifest.json, then SHA256SUMS: from here on the folder counts as unfinished."""
     shutil.rmtree(out / _STAGE, ignore_errors=True)
-    _remove_seal(out)
-
-
-def _remove_seal(out: Path) -> None:
     for name in (MANIFEST, SUMS):
         with writable(out / name):
             (out / name).unlink(missing_ok=True)
