@@ -23,6 +23,38 @@ from cotgen.shards.manifest import PREVIEW
 #: The versions that `mlcroissant` takes: no `v` before the number.
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?)")
 _SPLIT_URLS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
+#: What the context maps into the vocabulary of Croissant.
+_TERMS = (
+    "arrayShape",
+    "citeAs",
+    "column",
+    "containedIn",
+    "equivalentProperty",
+    "extract",
+    "field",
+    "fileObject",
+    "fileProperty",
+    "fileSet",
+    "format",
+    "includes",
+    "isArray",
+    "isLiveDataset",
+    "jsonPath",
+    "key",
+    "md5",
+    "parentField",
+    "path",
+    "recordSet",
+    "references",
+    "regex",
+    "repeated",
+    "replace",
+    "samplingRate",
+    "separator",
+    "source",
+    "subField",
+    "transform",
+)
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -37,14 +69,7 @@ _CONTEXT: dict[str, Any] = {
     "prov": "http://www.w3.org/ns/prov#",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "sc": "https://schema.org/",
-    **{
-        name: f"cr:{name}"
-        for name in (
-            "arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet format "
-            "includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
-            "samplingRate separator source subField transform"
-        ).split()
-    },
+    **{name: f"cr:{name}" for name in _TERMS},
 }
 _LICENCE_URLS = {
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -89,7 +114,7 @@ def croissant(manifest: Manifest, previews: Mapping[str, str], told: Told) -> by
         told: see `Told`.
     """
     pictures = bool(manifest.counts.get("images"))
-    tables = [f"{PREVIEW}/{split}.parquet" for split in SPLITS if f"{PREVIEW}/{split}.parquet" in previews]
+    tables = [name for split in SPLITS if (name := f"{PREVIEW}/{split}.parquet") in previews]
     version = _VERSION.fullmatch(told.tag)
     head = {
         "@context": dict(sorted(_CONTEXT.items())),

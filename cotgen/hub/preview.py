@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -166,7 +165,8 @@ def preview_header(rows: Mapping[str, int], *, pictures: bool) -> tuple[dict[str
         "data_files": [{"split": split, "path": f"{PREVIEW}/{split}.tar"} for split in rows],
     }
     columns = [
-        {"name": name, "list": "string"} if name == "options" else {"name": name, "dtype": "string"} for name in COLUMNS
+        {"name": name, "list": "string"} if name == "options" else {"name": name, "dtype": "string"}
+        for name in COLUMNS
     ]
     features: list[dict[str, Any]] = [{"name": "jpg", "dtype": "image"}] if pictures else []
     features += [{"name": "json", "struct": columns}]

@@ -6,6 +6,7 @@ Whatever the client raises becomes a sentence; tokens and signed addresses stay 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,13 @@ class Remote:
             for item in listed
             if isinstance(item, RepoFile) and not item.path.startswith(".")
         }
+
+    def read(self, name: str, revision: str) -> bytes:
+        """The bytes of one small file."""
+        with _asking(f"reading {name} of {self.repo}"), tempfile.TemporaryDirectory() as scratch:
+            # Not through the shared cache: what is compared must come from the server.
+            path = self._api.hf_hub_download(**self._name, filename=name, revision=revision, cache_dir=scratch)
+            return Path(path).read_bytes()
 
     def settings(self) -> Settings:
         """Who sees it now."""

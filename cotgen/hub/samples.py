@@ -71,7 +71,9 @@ def samples(stored: StoredRecords) -> list[Shown]:
     if rows.is_empty():
         return []
     # The draw takes tasks in turn, so the first of each frame are of as many tasks as there are.
-    picked = rows.filter(rows["split"] == rows["split"][0]).unique("key", keep="first", maintain_order=True).head(SHOWN)
+    picked = (
+        rows.filter(rows["split"] == rows["split"][0]).unique("key", keep="first", maintain_order=True).head(SHOWN)
+    )
     shown = []
     for number, drawn in enumerate(read_pairs(stored, picked, pictures=pictures), start=1):
         file = f"{PICTURES}/sample-{number}.jpg" if pictures else ""

@@ -52,7 +52,9 @@ def terms_of_writer(model: str) -> str:
     """One sentence on the licence of a model and on what may be done with its text."""
     for pattern, text in _KNOWN:
         if pattern.search(model):
-            return f"`{model}` is {text}. Read the terms that its publisher states now before you train on these chains."
+            return (
+                f"`{model}` is {text}. Read the terms that its publisher states now before you train on these chains."
+            )
     return (
         f"The licence of `{model}`, and what its publisher allows to be done with its text, is not known to cotgen: find "
         "out before you train on these chains."

@@ -19,13 +19,12 @@ from cotgen.hub.repos import MAIN, Repo, StoredFile
 from cotgen.hub.testing import HubServer
 from cotgen.shards.manifest import MANIFEST, README, SUMS, load
 from cotgen.shards.verify import verify
-from tests.hub.conftest import TOKEN
+from tests.hub.conftest import REPO, TOKEN
 from tests.shards.samples import make, write_folder
 
 hf = pytest.importorskip("huggingface_hub")
 pytestmark = pytest.mark.usefixtures("lfs")
 
-REPO = "lab/set"
 WRITES = "(POST|PUT|DELETE) (?!/api/validate-yaml|.*/paths-info/)"
 Publish = Callable[..., Published]
 Program = Callable[..., "subprocess.Popen[str]"]
