@@ -242,10 +242,11 @@ def _guesses(told: Statistics) -> list[dict[str, Any]]:
             "pairs": row.pairs,
             "answers": row.answers,
             "majority": row.majority,
-            "commonest": "; ".join(map(display, row.commonest.split("; "))),
+            "commonest": "; ".join(map(display, row.commonest.split("; "))).replace("|", "/"),
         }
         for row in told.balance
-        if row.split == split and row.pairs
+        # An answer that is a box has no most frequent one.
+        if row.split == split and row.pairs and row.task != "localization"
     ]
 
 

@@ -151,7 +151,8 @@ def preview(stored: StoredRecords) -> Preview:
         split = str(chosen["split"][0])
         drawn = list(read_pairs(stored, chosen, pictures=pictures))
         rows = [_row(item) for item in drawn]
-        small = {item.sample.key: thumbnail(item.jpeg) for item in drawn} if pictures else {}
+        stored_jpegs = {item.sample.key: item.jpeg for item in drawn} if pictures else {}
+        small = {key: thumbnail(jpeg) for key, jpeg in stored_jpegs.items()}
         found.files[f"{PREVIEW}/{split}.tar"] = _tar(split, rows, small)
         found.files[f"{PREVIEW}/{split}.parquet"] = _parquet(rows, small)
         found.rows[split] = len(rows)

@@ -49,7 +49,7 @@ class Shown:
         for level in (1, 2, 3):
             texts = [_told(item.text) for item in pair.statements if item.level == level]
             bases = dict.fromkeys(item.basis for item in pair.statements if item.level == level)
-            lines.append(f"<b>{level}</b> {' '.join(texts)} <sub>{', '.join(bases)}</sub>")
+            lines.append(f"<b>Level {level}</b> {' '.join(texts)} <sub>{', '.join(bases)}</sub>")
         answer = "<br>".join(_told(line) for line in pair.answer.splitlines())
         lines.append(f"<b>A</b> {answer} <sub>support: {pair.support}</sub>")
         name = f"{self.drawn.sample.key}#{pair.id}"
