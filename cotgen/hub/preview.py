@@ -80,7 +80,8 @@ def draw_pairs(index: pl.LazyFrame, limit: int, *names: str) -> pl.DataFrame:
         block = index.slice(start, _BLOCK).collect()
         ranks = [draw(0, *names, key, pair) for key, pair in block.select("key", "id").iter_rows()]
         rows = pl.concat([*kept, block.with_columns(pl.Series("rank", ranks, dtype=pl.UInt64))])
-        kept = [rows.sort("rank", "key", "id").group_by("split", "task", maintain_order=True).head(limit)]
+        best = rows.sort("rank", "key", "id").group_by("split", "task", maintain_order=True).head(limit)
+        kept = [best.select(rows.columns)]
     if not kept:
         return index.collect()
     return (
