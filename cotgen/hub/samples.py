@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _DRAWN = 64
 #: Width in pixels between which a picture is kept, so that lines and numbers have one size.
 _WIDTH = (640, 854)
 _QUALITY = 88
+#: Side in pixels of the square that a number stands on.
+_CHIP = 22
 #: Okabe and Ito 2008; bright enough for tissue.
 _COLOURS = ("#ffd400", "#56b4e9", "#ff8c1a", "#7dff6a", "#cc79a7", "#ffffff")
 _BOX = re.compile(r"<bbox:([0-9]+)>")
@@ -95,19 +98,28 @@ def with_boxes(jpeg: bytes, pair: Pair) -> bytes:
     picture = picture.resize(size, Image.Resampling.LANCZOS) if scale != 1 else picture
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=17)
-    for number, box in enumerate(pair.boxes):
-        colour = _COLOURS[number % len(_COLOURS)]
-        left, top, right, bottom = (round(scale * value) for value in box)
+    boxes = [tuple(round(scale * value) for value in box) for box in pair.boxes]
+    for (left, top, right, bottom), colour in zip(boxes, itertools.cycle(_COLOURS)):
         # A dark line beside the bright one, so that it is seen on every tissue.
         pen.rectangle((left - 1, top - 1, right, bottom), outline="#000000", width=5)
         pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=3)
-        text = str(number + 1)
-        wide = 12 + round(pen.textlength(text, font=font))
-        pen.rectangle((left, top, left + wide, top + 23), fill=colour)
-        pen.text((left + wide / 2, top + 12), text, fill="#000000", font=font, anchor="mm")
+    taken: list[tuple[int, int]] = []
+    for number, (box, colour) in enumerate(zip(boxes, itertools.cycle(_COLOURS)), start=1):
+        x, y = _free_corner(box, taken)
+        taken.append((x, y))
+        pen.rectangle((x, y, x + _CHIP, y + _CHIP), fill=colour)
+        pen.text((x + _CHIP / 2, y + _CHIP / 2), str(number), fill="#000000", font=font, anchor="mm")
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=_QUALITY, subsampling="4:2:0")
     return out.getvalue()
+
+
+def _free_corner(box: tuple[int, ...], taken: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The corner of a box, from its inside, where no number stands yet; the upper left one where all are taken."""
+    left, top, right, bottom = box
+    corners = [(x, y) for y in (top, bottom - _CHIP - 1) for x in (left, right - _CHIP - 1)]
+    free = (c for c in corners if all(max(abs(c[0] - x), abs(c[1] - y)) > _CHIP for x, y in taken))
+    return next(free, corners[0])
 
 
 def _told(text: str) -> str:
