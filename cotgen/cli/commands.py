@@ -12,6 +12,7 @@ from cotgen import __version__
 from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
 from cotgen.cli.hub import publish
+from cotgen.cli.stats import stats
 from cotgen.cli.teacher import teacher_app
 
 if TYPE_CHECKING:
@@ -443,5 +444,6 @@ def diff(
     raise typer.Exit(0 if found.same else 1)
 
 
+app.command()(stats)
 app.command()(publish)
 app.add_typer(teacher_app)

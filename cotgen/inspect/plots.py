@@ -332,8 +332,7 @@ def ribbons(rows: Sequence[Ribbon], form: Form = "svg") -> bytes:
     names = {segment.phase for row in rows for segment in row.segments}
     if not names:
         return b""
-    order = {item.id: item.order for item in terms_of("phase")}
-    phases = sorted(names, key=lambda name: (order.get(name, len(order)), name))
+    phases = sorted(names, key=phase_order)
     colours = dict(zip(phases, _colours(len(phases)), strict=True))
     sources = {row.source for row in rows}
 
@@ -354,6 +353,12 @@ def ribbons(rows: Sequence[Ribbon], form: Form = "svg") -> bytes:
         _legend(axes, columns=3)
 
     return _picture(draw, len(rows), form, above=0.16 * -(-len(phases) // 3))
+
+
+def phase_order(name: str) -> tuple[int, str]:
+    """Sorts phases as the ontology has them, unknown ones at the end."""
+    order = {item.id: item.order for item in terms_of("phase")}
+    return order.get(name, len(order)), name
 
 
 def co_occurrence(together: Together, form: Form = "svg") -> bytes:
