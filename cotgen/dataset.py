@@ -20,7 +20,7 @@ from cotgen.chains.render import BoxConvention, View, render
 from cotgen.errors import CotgenError
 from cotgen.ontology import term
 from cotgen.records import Fact, Manifest, Pair, Sample, Statement
-from cotgen.shards.index import INDEX, INDEX_SCHEMA, scan_index
+from cotgen.shards.index import checked_index
 from cotgen.shards.manifest import load
 from cotgen.shards.readme import FEATURES
 from cotgen.shards.tar import read_sample
@@ -43,13 +43,7 @@ def open(folder: str | Path) -> Dataset:
     """
     folder = Path(folder)
     manifest = load(folder)
-    try:
-        schema = scan_index(folder).collect_schema()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise CotgenError(f"{folder / INDEX} cannot be read; copy or build the data set again") from error
-    if dict(schema) != INDEX_SCHEMA:
-        raise CotgenError(f"{folder / INDEX} has other columns than this version of cotgen writes; build it again")
-    return Dataset(folder, manifest, scan_index(folder), filtered=False)
+    return Dataset(folder, manifest, checked_index(folder), filtered=False)
 
 
 def features() -> Any:

@@ -69,7 +69,7 @@ def test_modules_import_only_from_rooms_above() -> None:
 
 def test_core_modules_import_without_torch_datasets_or_openai() -> None:
     """The heavy ones are imported inside the functions that need them, so that `cotgen build` starts in a second."""
-    heavy = {"torch", "datasets", "transformers", "openai", "webdataset", "huggingface_hub", "pyarrow"}
+    heavy = {"torch", "datasets", "transformers", "openai", "webdataset", "huggingface_hub", "pyarrow", "matplotlib"}
     wrong = []
     for path in modules():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -66,6 +66,9 @@ class Output:
         Raises:
             CotgenError: the folder is not cotgen's, or of another configuration and not to be replaced.
         """
+        from cotgen.shards.manifest import finish_card
+
+        finish_card(self.out)
         names = sorted(path.name for path in self.out.iterdir() if path.name != MARK)
         if not names:
             return

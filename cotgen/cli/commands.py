@@ -13,6 +13,7 @@ from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
 from cotgen.cli.hub import publish
 from cotgen.cli.hydrate import hydrate, pull
+from cotgen.cli.stats import stats
 from cotgen.cli.teacher import teacher_app
 
 if TYPE_CHECKING:
@@ -445,6 +446,7 @@ def diff(
     raise typer.Exit(0 if found.same else 1)
 
 
+app.command()(stats)
 app.command()(publish)
 app.command()(pull)
 app.command()(hydrate)

@@ -88,11 +88,14 @@ def _discreet() -> Iterator[None]:
 def _ready(folder: Path, frames: str, dry_run: bool) -> Iterator[Path]:
     """The folder to publish: the given one, or beside it the same without pictures."""
     from cotgen.build.files import hold
-    from cotgen.shards.manifest import load
+    from cotgen.shards.manifest import finish_card, load
     from cotgen.shards.strip import without_pictures
 
-    bare = load(folder).counts.get("images") and frames == "reference"
     target = folder.resolve()
+    if not dry_run and target.is_dir():
+        with hold(target, target.parent):
+            finish_card(target)
+    bare = frames == "reference" and load(folder).counts.get("images")
     if bare:
         target = target.with_name(f"{target.name}-reference")
     if not dry_run:

@@ -1,28 +1,43 @@
 """Publishing a finished folder: verified, into a pull request, checked on the server, merged, tagged, then opened.
 
 The server is the only memory. Every step first looks whether it is done, so the same command goes on after any
-interruption, and where nothing is new it makes no commit. Readers never see a half-published main: shards and index go
-into a pull request first, card, checksums and manifest last, and main changes in the one commit that merges it. A tag
-is never moved.
+interruption, and where nothing is new it makes no commit. Readers never see a half-published main: shards, index,
+preview and pictures go into a pull request first, card, checksums and manifest last, and main changes in the one commit
+that merges it. A tag is never moved.
+
+The card is made before the first byte is uploaded, and once: where the folder has that of this release, or main or the
+tag on the server has it, it is taken from there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cotgen.errors import CotgenError
-from cotgen.hub.card import card, write_card
+from cotgen.hub.card import Release, make_card, published_card
 from cotgen.hub.licences import Permission, permission, sources_of
 from cotgen.hub.remote import REPO, Pull, Remote, RemoteFile, Settings, Visibility
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
-from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, load
+from cotgen.shards.manifest import (
+    CARD_FILE,
+    CROISSANT,
+    MANIFEST,
+    PRIORS,
+    README,
+    SUMS,
+    finish_card,
+    load,
+    replace_card,
+    sums_text,
+    with_card,
+)
 from cotgen.shards.pack import DATA
 from cotgen.shards.verify import verify
 
@@ -32,9 +47,9 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 #: In the commit that finishes the pull request.
-_LAST = (README, SUMS, MANIFEST)
+_LAST = (README, CROISSANT, SUMS, MANIFEST)
 #: Names at the top of the folder that are cotgen's, so that one which is no longer needed is removed.
-_OURS = {INDEX, PRIORS, *_LAST}
+_OURS = {INDEX, PRIORS, SUMS, MANIFEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +124,13 @@ class Publication:
             CotgenError: the folder is not whole, the Hub refuses, or the tag stands on other files. What was done
                 stays done; the same call goes on.
         """
+        finish_card(self.folder)
         allowed, manifest = self._verified()
+        release = Release(self.folder, manifest, self.repo, self.tag, allowed)
         remote = Remote(self.repo, self.api)
-        files = _files(self.folder, write_card(self.folder, self.repo, self.tag, allowed))
+        if card := self._new_card(release, remote):
+            manifest = replace_card(self.folder, manifest, card)
+        files = _files(self.folder, manifest)
         _make_ready(remote, allowed, self.visibility, self.say)
         main, tags = remote.refs()
         if self.tag in tags:
@@ -120,7 +139,7 @@ class Publication:
         elif _differences(files, there := remote.files(main)).none:
             done = _Upload(main)
         else:
-            done = _upload(remote, files, manifest, main, there, self.say)
+            done = _upload(remote, files, release, there, self.say)
         if self.tag and self.tag not in tags:
             self.say(f"Tagging {done.revision[:12]} as {self.tag}.")
             if not remote.tag(self.tag, done.revision):
@@ -134,11 +153,10 @@ class Publication:
     def plan(self) -> list[str]:
         """In sentences what `publish` would do now; writes nothing. Raises what it would raise first."""
         allowed, manifest = self._verified()
-        files = _files(self.folder, manifest)
-        if card(self.folder, manifest, self.repo, self.tag, allowed).encode() != (self.folder / README).read_bytes():
-            # With the card the checksums and the manifest change.
-            files |= {name: LocalFile(self.folder / name, files[name].size, "", "") for name in _LAST}
         remote = Remote(self.repo, self.api)
+        files = _files(self.folder, manifest)
+        if card := self._new_card(Release(self.folder, manifest, self.repo, self.tag, allowed), remote):
+            files = _with_card(files, manifest, card)
         steps = []
         there: dict[str, RemoteFile] = {}
         tags: dict[str, str] = {}
@@ -161,6 +179,19 @@ class Publication:
         gate = "gated: readers accept the terms first" if allowed.gated else "open to all"
         steps.append(f"Leave it {self.visibility}, {gate}.")
         return steps
+
+    def _new_card(self, release: Release, remote: Remote) -> dict[str, bytes]:
+        """The files of a card that the folder must get; nothing where it has that of this release."""
+        if release.has_card():
+            return {}
+        if remote.exists():
+            main, tags = remote.refs()
+            for revision in dict.fromkeys((tags.get(self.tag, main), main)):
+                if card := published_card(remote, revision, release.key):
+                    self.say(f"Taking the card that {revision[:12]} has.")
+                    return card
+        self.say("Making the card, its pictures and the preview.")
+        return make_card(release)
 
     def _verified(self) -> tuple[Permission, Manifest]:
         """Everything that needs no server: names, terms, verification."""
@@ -208,6 +239,21 @@ def _files(folder: Path, manifest: Manifest) -> dict[str, LocalFile]:
     return {name: _local(folder / name, sums[name]) for name in sorted(sums)}
 
 
+def _with_card(files: dict[str, LocalFile], manifest: Manifest, card: Mapping[str, bytes]) -> dict[str, LocalFile]:
+    """The files that the folder would have with another card."""
+    folder = files[INDEX].path.parent
+    sealed = with_card(manifest, card)
+    data = sealed.to_json()
+    new = {**card, SUMS: sums_text(sealed, data), MANIFEST: data}
+    kept = {name: file for name, file in files.items() if not CARD_FILE.fullmatch(name)}
+    return dict(sorted({**kept, **{name: _of(folder / name, content) for name, content in new.items()}}.items()))
+
+
+def _of(path: Path, data: bytes) -> LocalFile:
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    return LocalFile(path, len(data), hashlib.sha256(data).hexdigest(), blob)
+
+
 def _local(path: Path, sha256: str) -> LocalFile:
     size = path.stat().st_size
     digest = hashlib.sha1(b"blob %d\0" % size)
@@ -233,14 +279,21 @@ def _differences(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> _
     """What must change on the server, by the sizes and sums that it states itself."""
     changed = [name for name, file in files.items() if not _same(file, there.get(name))]
     # A foreign tar in data/ would be read with ours.
-    surplus = [name for name in there if name not in files and (name.startswith(f"{DATA}/") or name in _OURS)]
+    surplus = [name for name in there if name not in files and (name.startswith(f"{DATA}/") or _is_ours(name))]
     return _Differences(changed, sorted(surplus))
 
 
 def _others(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> dict[str, RemoteFile]:
     """What is on the server and none of cotgen's."""
-    ours = {*files, *_OURS}
-    return {name: file for name, file in there.items() if name not in ours and not name.startswith(f"{DATA}/")}
+    return {
+        name: file
+        for name, file in there.items()
+        if name not in files and not _is_ours(name) and not name.startswith(f"{DATA}/")
+    }
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OURS or CARD_FILE.fullmatch(name) is not None
 
 
 def _same(file: LocalFile, there: RemoteFile | None) -> bool:
@@ -282,8 +335,7 @@ def _make_ready(remote: Remote, allowed: Permission, visibility: Visibility, say
 def _upload(
     remote: Remote,
     files: dict[str, LocalFile],
-    manifest: Manifest,
-    main: str,
+    release: Release,
     there: dict[str, RemoteFile],
     say: Callable[[str], None],
 ) -> _Upload:
@@ -293,8 +345,9 @@ def _upload(
         say(
             f"{', '.join(kept[:10])} stays as it is; it is no part of the data set, and verifying a download names it."
         )
-    title = f"cotgen {files[SUMS].sha256[:16]}"
-    pull = _pull(remote, title, _description(manifest), files, there, say)
+    # By what the card is made for and not by its bytes, so that another machine finds it again.
+    title = f"cotgen {release.key[:16]}"
+    pull = _pull(remote, title, _description(release.manifest), files, there, say)
     _fill(remote, files, pull, title, say)
     if remote.conflicts(pull):
         raise CotgenError(

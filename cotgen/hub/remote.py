@@ -126,6 +126,13 @@ class Remote:
         with self._asking(f"downloading {self.repo}", reading=True):
             self._api.snapshot_download(**self._name, revision=revision, local_dir=folder, allow_patterns=list(names))
 
+    def read(self, name: str, revision: str) -> bytes:
+        """The bytes of one small file."""
+        with self._asking(f"reading {name} of {self.repo}", reading=True), tempfile.TemporaryDirectory() as scratch:
+            # Not through the shared cache: what is compared must come from the server.
+            path = self._api.hf_hub_download(**self._name, filename=name, revision=revision, cache_dir=scratch)
+            return Path(path).read_bytes()
+
     def settings(self) -> Settings:
         """Who sees it now."""
         with self._asking(f"reading the settings of {self.repo}"):

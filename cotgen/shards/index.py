@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from cotgen.errors import CotgenError
 from cotgen.shards.files import settle, temporary_name, writable
 
 INDEX = "index.parquet"
@@ -109,6 +110,21 @@ def join_parts(out: Path, parts: Sequence[Path]) -> None:
 def scan_index(folder: Path) -> pl.LazyFrame:
     """The index of a folder, not yet read."""
     return pl.scan_parquet(folder / INDEX, glob=False)
+
+
+def checked_index(folder: Path) -> pl.LazyFrame:
+    """The index of a folder, not yet read, with the columns that this version knows.
+
+    Raises:
+        CotgenError: it cannot be read, or it has other columns.
+    """
+    try:
+        schema = scan_index(folder).collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise CotgenError(f"{folder / INDEX} cannot be read; copy or build the data set again") from error
+    if dict(schema) != INDEX_SCHEMA:
+        raise CotgenError(f"{folder / INDEX} has other columns than this version of cotgen writes; build it again")
+    return scan_index(folder)
 
 
 def count_pairs(index: pl.LazyFrame) -> dict[str, Any]:

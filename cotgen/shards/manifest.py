@@ -1,9 +1,15 @@
-"""Sealing a folder: its manifest is written last and removed first, so where it stands, the folder is whole."""
+"""Sealing a folder: its manifest is written last and removed first, so where it stands, the folder is whole.
+
+A folder has a card: README.md, and where it was published, a preview, pictures and croissant.json beside it. Packing the
+folder anew drops them, so that they never tell of other data than those they stand beside.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import pydantic
@@ -19,17 +25,26 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 README = "README.md"
 PRIORS = "priors.json"
+CROISSANT = "croissant.json"
+PREVIEW = "preview"
+PICTURES = "pictures"
+#: The names that files of a card have; a folder holds no others beside its shards, its index and its priors.
+CARD_FILE = re.compile(
+    rf"{re.escape(README)}|{re.escape(CROISSANT)}|{PREVIEW}/(train|validation|test)\.(tar|parquet)"
+    rf"|{PICTURES}/(sample-[1-9]\.jpg|answers-[1-9]\.png|(pairs|lengths|skeletons|findings|basis|support)\.png)"
+)
+#: Where a new card lies, with checksums and manifest, until all of it is on disk.
+_STAGE = ".cotgen-card"
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\\\n]+)")
 
 
-def seal(out: Path, manifest: Manifest, priors: Priors | None = None, card: str = "") -> Manifest:
+def seal(out: Path, manifest: Manifest, priors: Priors | None = None) -> Manifest:
     """Write README.md, priors.json where there are priors, SHA256SUMS and, last, manifest.json.
 
     Args:
-        out: a folder with `data/` and `index.parquet`.
+        out: a folder with `data/` and `index.parquet`; what else an earlier card left is removed.
         manifest: what it holds; `files` is filled in here.
         priors: the statistics that its chains cite.
-        card: the text of README.md; by default `readme(manifest)`.
 
     Returns:
         The manifest as written.
@@ -38,7 +53,8 @@ def seal(out: Path, manifest: Manifest, priors: Priors | None = None, card: str 
         CotgenError: the folder cannot be written.
     """
     unseal(out)
-    write_bytes(out / README, (card or readme(manifest)).encode())
+    _drop_cards(out, keep={README})
+    write_bytes(out / README, readme(manifest).encode())
     if priors is None:
         (out / PRIORS).unlink(missing_ok=True)
     else:
@@ -51,8 +67,86 @@ def seal(out: Path, manifest: Manifest, priors: Priors | None = None, card: str 
     return sealed
 
 
+def with_card(manifest: Manifest, card: Mapping[str, bytes]) -> Manifest:
+    """The manifest that a folder has with another card."""
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if not CARD_FILE.fullmatch(name)}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in card.items()}
+    return manifest.model_copy(update={"files": dict(sorted({**kept, **sums}.items()))})
+
+
+def replace_card(out: Path, manifest: Manifest, card: Mapping[str, bytes]) -> Manifest:
+    """Give a finished folder another card. Killed in between, it is the old one or `finish_card` makes it the new one.
+
+    Args:
+        out: a finished folder; the caller holds it.
+        manifest: its manifest.
+        card: name -> bytes of its files, README.md among them.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        CotgenError: the folder cannot be written.
+    """
+    sealed = with_card(manifest, card)
+    data = sealed.to_json()
+    stage = out / _STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    for name, content in {**card, SUMS: sums_text(sealed, data), MANIFEST: data}.items():
+        write_bytes(stage / name, content)
+    finish_card(out)
+    return sealed
+
+
+def finish_card(out: Path) -> None:
+    """Put a card in place that `replace_card` had ready when it was killed; nothing where there is none.
+
+    Raises:
+        CotgenError: the folder cannot be written.
+    """
+    stage = out / _STAGE
+    if not is_sealed(stage):
+        shutil.rmtree(stage, ignore_errors=True)
+        return
+    manifest = load(stage)
+    with writable(out / MANIFEST):
+        (out / MANIFEST).unlink(missing_ok=True)
+    sync_folder(out)
+    _drop_cards(out, keep=manifest.files)
+    for name in [*filter(CARD_FILE.fullmatch, manifest.files), SUMS, MANIFEST]:
+        # What an earlier call moved is no longer in the stage.
+        if (stage / name).is_file():
+            with writable(out / name):
+                (out / name).parent.mkdir(exist_ok=True)
+                (stage / name).replace(out / name)
+    for folder in (PREVIEW, PICTURES, "."):
+        if (out / folder).is_dir():
+            sync_folder(out / folder)
+    shutil.rmtree(stage)
+
+
+def _card_files(out: Path) -> Iterator[str]:
+    """Names of the files of a card that a folder holds, listed or not."""
+    for path in sorted([*out.glob("*"), *(out / PREVIEW).glob("*"), *(out / PICTURES).glob("*")]):
+        name = path.relative_to(out).as_posix()
+        if CARD_FILE.fullmatch(name):
+            yield name
+
+
+def _drop_cards(out: Path, keep: Container[str]) -> None:
+    """Remove files of cards but those named, and the folders that this leaves empty."""
+    for name in _card_files(out):
+        if name not in keep:
+            with writable(out / name):
+                (out / name).unlink()
+    for folder in (out / PREVIEW, out / PICTURES):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def unseal(out: Path) -> None:
     """Remove manifest.json, then SHA256SUMS: from here on the folder counts as unfinished."""
+    shutil.rmtree(out / _STAGE, ignore_errors=True)
     for name in (MANIFEST, SUMS):
         with writable(out / name):
             (out / name).unlink(missing_ok=True)

@@ -31,7 +31,7 @@ def readme(manifest: Manifest) -> str:
         counts_table(manifest),
         *by_source(manifest),
         f"Split table: `{manifest.split_table}`. One operation is in one split, whichever data set labels it.",
-        *_blind(manifest),
+        *blind(manifest),
         *by_a_model(manifest),
         "## How to load it",
         _LOADING,
@@ -87,7 +87,7 @@ def counts_table(manifest: Manifest) -> str:
     return "\n".join(lines)
 
 
-def _blind(manifest: Manifest) -> Iterator[str]:
+def blind(manifest: Manifest) -> Iterator[str]:
     """How far wording, named terms and options alone give answers away."""
     scores: Mapping[str, Mapping[str, Any]] = manifest.counts.get("blind", {})
     if not scores:

@@ -13,10 +13,24 @@ from typing import cast
 from cotgen.errors import CotgenError
 from cotgen.records import Manifest, Split, canonical_json
 from cotgen.shards.index import INDEX
-from cotgen.shards.manifest import PRIORS, README, SUMS, is_sealed, load, load_priors, seal
+from cotgen.shards.manifest import (
+    CROISSANT,
+    PICTURES,
+    PREVIEW,
+    PRIORS,
+    README,
+    SUMS,
+    finish_card,
+    is_sealed,
+    load,
+    load_priors,
+    seal,
+)
 from cotgen.shards.pack import DATA, Entry, pack
 from cotgen.shards.stored import StoredRecords
 
+#: What a folder may hold that an earlier call left unfinished.
+_OURS = {DATA, INDEX, PRIORS, SUMS, README, CROISSANT, PREVIEW, PICTURES}
 #: Goes up when the same folder gives other bytes.
 STRIP_VERSION = 1
 
@@ -39,13 +53,14 @@ def without_pictures(folder: Path, out: Path) -> Manifest:
         parent = stored.manifest
         made_of = [STRIP_VERSION, parent.fingerprint, [shard.sha256 for shard in parent.shards]]
         fingerprint = hashlib.sha256(canonical_json(["reference", *made_of])).hexdigest()
+        finish_card(out)
         if is_sealed(out):
             found = load(out)
             if found.fingerprint == fingerprint:
                 return found
             if found.config.get("frames") != "reference" or len(found.parents) != 1:
                 raise CotgenError(f"{out} is another data set; move it away, the version without pictures goes there")
-        elif out.exists() and not {path.name for path in out.iterdir()} <= {DATA, INDEX, README, PRIORS, SUMS}:
+        elif out.exists() and not {path.name for path in out.iterdir()} <= _OURS:
             raise CotgenError(f"{out} is not empty; move it away, the version without pictures goes there")
         places = list(stored.places())
         entries = [

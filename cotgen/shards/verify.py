@@ -33,7 +33,7 @@ from cotgen.shards.evidence import resolve_evidence
 from cotgen.shards.files import sha256_of
 from cotgen.shards.helpers import in_processes
 from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, pair_rows, scan_index
-from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS
+from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
 from cotgen.shards.whole import against_sums, listed
@@ -261,10 +261,11 @@ def _check_splits(manifest: Manifest, report: VerifyReport) -> SplitPlan | None:
 def _check_files(out: Path, manifest: Manifest, sums: dict[str, str], report: VerifyReport) -> bool:
     """The files beside the shards have their sha256, and none is missing or too many. True if the index is whole."""
     needed = {INDEX, README} | ({PRIORS} if (out / PRIORS).is_file() else set())
-    for name in sorted(needed ^ manifest.files.keys()):
+    known = needed | {name for name in manifest.files if CARD_FILE.fullmatch(name)}
+    for name in sorted(known ^ manifest.files.keys()):
         report.add("folder", name, "is missing in the manifest" if name in needed else "is no file of a data set")
     good = set()
-    for name in sorted(manifest.files.keys() & {INDEX, README, PRIORS}):
+    for name in sorted(manifest.files.keys() & (known | {PRIORS})):
         report.saw("files")
         try:
             if sha256_of(out / name) == manifest.files[name]:
@@ -278,9 +279,10 @@ def _check_files(out: Path, manifest: Manifest, sums: dict[str, str], report: Ve
             report.add("manifest", MANIFEST, f"{shard.file!r} is no name of a shard")
     if [shard.file for shard in manifest.shards] != sorted({shard.file for shard in manifest.shards}):
         report.add("manifest", MANIFEST, "the shards are not in name order, each once")
-    for path in sorted([*out.iterdir(), *(out / DATA).glob("*")]):
+    folders = {DATA, *(name.partition("/")[0] for name in sums if CARD_FILE.fullmatch(name) and "/" in name)}
+    for path in sorted([*out.iterdir(), *(path for name in folders for path in (out / name).glob("*"))]):
         name = path.relative_to(out).as_posix()
-        if name not in sums and name not in (SUMS, DATA) and not path.name.startswith("."):
+        if name not in sums and name not in {SUMS, *folders} and not path.name.startswith("."):
             report.add("folder", name, "is there, but not listed; remove it or build again")
     return INDEX in good
 

@@ -13,10 +13,11 @@ from cotgen.errors import CotgenError
 from cotgen.records import Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
-from cotgen.shards.manifest import MANIFEST, PRIORS, README, SUMS, load, parse_sums
+from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, SUMS, load, parse_sums
 from cotgen.shards.pack import SHARD_FILE
 
 _LISTED = 10
+_FILES = {INDEX, PRIORS}
 
 
 def listed(manifest: Manifest, raw: bytes) -> dict[str, str]:
@@ -51,7 +52,7 @@ def check_names(manifest: Manifest) -> None:
     """Raise a CotgenError where a manifest names a file that no data set has: it would be read wherever it lies."""
     shards = [shard.file for shard in manifest.shards]
     strange = [name for name in shards if not SHARD_FILE.fullmatch(name)]
-    strange += sorted(manifest.files.keys() - {INDEX, README, PRIORS})
+    strange += sorted(name for name in manifest.files if name not in _FILES and not CARD_FILE.fullmatch(name))
     if strange or len(set(shards)) < len(shards):
         raise CotgenError(
             f"{MANIFEST} names {(strange or shards)[0]!r}, which is no file of a data set or comes twice; it was edited or "

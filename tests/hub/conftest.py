@@ -12,11 +12,15 @@ from cotgen.build.config import load_config
 from cotgen.build.report import Reporter
 from cotgen.build.run import build
 from cotgen.cli import main
+from cotgen.hub.card import Release, make_card
+from cotgen.hub.licences import permission, sources_of
 from cotgen.hub.testing import HubServer
+from cotgen.shards.manifest import load, replace_card
 from cotgen.sources.demo.look_alikes import make_look_alike
 from tests.shards.samples import Made, make, write_folder
 
 TOKEN = "hf_MarkedTokenOfTheTests"
+REPO = "lab/set"
 
 
 @pytest.fixture
@@ -69,10 +73,32 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "open"
 
 
+def release_of(folder: Path, tag: str = "v1.0.0") -> Release:
+    """What is published of a folder by these tests."""
+    manifest = load(folder)
+    allowed = permission(sources_of(folder, manifest), manifest, frames=bool(manifest.counts.get("images")))
+    return Release(folder, manifest, REPO, tag, allowed)
+
+
+@pytest.fixture(scope="session")
+def carded(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the card of its release v1.0.0: made once, as publishing makes it once."""
+    pytest.importorskip("matplotlib")
+    folder = Path(shutil.copytree(built, tmp_path_factory.mktemp("carded") / "open"))
+    replace_card(folder, load(folder), make_card(release_of(folder)))
+    return folder
+
+
 @pytest.fixture
-def open_folder(built: Path, tmp_path: Path) -> Path:
-    """A copy of it: publishing puts the card into the folder."""
-    return Path(shutil.copytree(built, tmp_path / "open"))
+def plain_folder(built: Path, tmp_path: Path) -> Path:
+    """A copy of a build: publishing puts the card into the folder."""
+    return Path(shutil.copytree(built, tmp_path / "plain"))
+
+
+@pytest.fixture
+def open_folder(carded: Path, tmp_path: Path) -> Path:
+    """A copy of a build with its card."""
+    return Path(shutil.copytree(carded, tmp_path / "open"))
 
 
 @pytest.fixture(scope="session")

@@ -11,24 +11,26 @@ from typing import Any
 
 import pytest
 
+import cotgen.hub.publish as publish_module
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
+from cotgen.hub.card import Release
 from cotgen.hub.licences import LicenceError
 from cotgen.hub.publish import Publication, Published
 from cotgen.hub.repos import MAIN, Repo, StoredFile
 from cotgen.hub.testing import HubServer
-from cotgen.shards.manifest import MANIFEST, README, SUMS, load
+from cotgen.shards.manifest import CARD_FILE, CROISSANT, MANIFEST, README, SUMS, load
 from cotgen.shards.verify import verify
-from tests.hub.conftest import TOKEN
+from tests.hub.conftest import REPO, TOKEN
 from tests.shards.samples import make, write_folder
 
 hf = pytest.importorskip("huggingface_hub")
 pytestmark = pytest.mark.usefixtures("lfs")
 
-REPO = "lab/set"
 WRITES = "(POST|PUT|DELETE) (?!/api/validate-yaml|.*/paths-info/)"
 Publish = Callable[..., Published]
 Program = Callable[..., "subprocess.Popen[str]"]
+Quick = Callable[..., None]
 
 
 @pytest.fixture
@@ -65,7 +67,9 @@ def test_a_folder_is_published_whole_and_tagged(hub: HubServer, send: Publish, o
     repo = assert_whole(hub, open_folder)
     assert (done.revision, done.tag, done.files) == (repo.branches[MAIN], "v1.0.0", len(files(open_folder)))
     data, last = repo.history("refs/pr/1")[1::-1]
-    assert {path for path in data.tree if path != ".gitattributes"} == {*files(open_folder)} - {README, SUMS, MANIFEST}
+    last_of_all = {README, CROISSANT, SUMS, MANIFEST}
+    assert {path for path in data.tree if path != ".gitattributes"} == {*files(open_folder)} - last_of_all
+    assert {"preview/train.tar", "preview/train.parquet", "pictures/sample-1.jpg"} < {*data.tree}
     assert {path: file.data for path, file in last.tree.items() if path != ".gitattributes"} == files(open_folder)
     assert done.loading[1] == f'ds = load_dataset("{REPO}", revision="{done.revision}", streaming=True)'
     assert said[0].startswith("Verifying")
@@ -83,15 +87,115 @@ def test_nothing_new_is_no_commit_and_no_request_that_writes(hub: HubServer, sen
     assert (hub.repos[REPO].commits, hub.asked(WRITES)) == (commits, asked)
 
 
-def test_a_dry_run_says_what_would_happen_and_changes_nothing(
-    hub: HubServer, api: Any, send: Publish, open_folder: Path
+@pytest.fixture
+def quick(carded: Path, monkeypatch: pytest.MonkeyPatch) -> Quick:
+    """Let other pictures be drawn, as by other versions of Pillow and matplotlib, where the card is made anew."""
+    there = {name: (carded / name).read_bytes() for name in load(carded).files if CARD_FILE.fullmatch(name)}
+
+    def draw_with(more: bytes, *, pictures: bool = True) -> None:
+        def made(release: Release) -> dict[str, bytes]:
+            text = b"---\npretty_name: x\n---\n# A card\n<!-- cotgen card %s -->\n" % release.key.encode()
+            drawn = {name: data + more for name, data in there.items() if name.startswith(("preview/", "pictures/"))}
+            return {**(drawn if pictures else {}), README: text, CROISSANT: more or b"{}"}
+
+        monkeypatch.setattr(publish_module, "make_card", made)
+
+    return draw_with
+
+
+def test_another_machine_changes_no_byte_of_what_is_published(
+    hub: HubServer, api: Any, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick
 ) -> None:
-    steps = Publication(open_folder, REPO, "v1.0.0", api=api).plan()
+    """It has the same shards and no card, and its pictures would come out otherwise."""
+    there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
+    tagless = Path(shutil.copytree(plain_folder, tmp_path / "tagless"))
+    quick(b"")
+    first = send(plain_folder)
+    quick(b"drawn otherwise")
+    commits, asked = dict(hub.repos[REPO].commits), hub.asked(WRITES)
+    assert Publication(there, REPO, "v1.0.0", api=api).plan()[:-1] == []
+    again = send(there)
+    assert (again.revision, again.files, files(there)) == (first.revision, 0, files(plain_folder))
+    assert (hub.repos[REPO].commits, hub.asked(WRITES)) == (commits, asked)
+    changed = send(tagless, "")
+    assert changed.files == len([name for name in load(tagless).files if CARD_FILE.fullmatch(name)]) + 2, (
+        "another card"
+    )
+
+
+@pytest.mark.parametrize("where", ["POST .*/merge$", "POST .*/commit/ 2"])
+def test_another_machine_finishes_what_one_began(
+    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, where: str
+) -> None:
+    there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
+    quick(b"")
+    hub.fail(where.removesuffix(" 2"), "status", status=500, skip=int(where.endswith(" 2")))
+    with pytest.raises(CotgenError, match="run the same command again"):
+        send(plain_folder)
+    quick(b"drawn otherwise")
+    send(there)
+    assert_whole(hub, there)
+    stamp = (there / MANIFEST).stat().st_mtime_ns
+    send(there)
+    assert (there / MANIFEST).stat().st_mtime_ns == stamp
+
+
+def test_a_card_that_was_changed_on_the_server_is_not_taken_for_ours(
+    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick
+) -> None:
+    there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
+    quick(b"")
+    send(plain_folder, "")
+    repo = hub.repos[REPO]
+    tree = dict(repo.resolve(MAIN).tree)
+    edited = tree[README].data.replace(b"# A card", b"# Buy this")
+    repo.commit(MAIN, "an edit", {**tree, README: StoredFile(edited, False)})
+    send(there, "")
+    assert published(repo) == files(there) == files(plain_folder)
+
+
+def test_pictures_that_cannot_be_made_stop_it_before_anything_is_written(
+    hub: HubServer, send: Publish, plain_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr("cotgen.hub.card.pictures", broken)
+    before = files(plain_folder)
+    with pytest.raises(CotgenError, match=r"pictures of the card cannot be made .*Nothing was published"):
+        send(plain_folder)
+    assert (hub.asked(WRITES), hub.repos, files(plain_folder)) == (0, {}, before)
+
+
+def test_a_release_with_less_removes_what_is_ours_and_nothing_else(
+    hub: HubServer, send: Publish, open_folder: Path, closed_folder: Path, tmp_path: Path, quick: Quick
+) -> None:
+    send(open_folder)
+    repo = hub.repos[REPO]
+    mine = {name: StoredFile(b"mine", False) for name in ("pictures/mine.png", "preview/notes.txt", "assets/a.png")}
+    repo.commit(MAIN, "of the owner", {**repo.resolve(MAIN).tree, **mine})
+    quick(b"", pictures=False)
+    bare = strip(closed_folder, tmp_path / "bare")
+    for name in ("preview/validation.tar", "pictures/sample-1.jpg"):
+        assert name in published(repo)
+    done = send(bare, "v2.0.0")
+    assert published(repo) == {**files(bare), **dict.fromkeys(mine, b"mine")}
+    assert {"preview/validation.tar", "pictures/sample-1.jpg", "pictures/lengths.png"} < set(done.removed)
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(
+    hub: HubServer, api: Any, send: Publish, plain_folder: Path, open_folder: Path
+) -> None:
+    before = files(plain_folder)
+    steps = Publication(plain_folder, REPO, "v1.0.0", api=api).plan()
+    assert files(plain_folder) == before, "the card that it foresees is not written"
     count = len(files(open_folder))
     assert steps[0] == f"Create {REPO}, private."
     assert steps[1].startswith(f"Upload {count} of {count} files (")
     assert steps[-2:] == ["Tag the commit as v1.0.0.", "Leave it public, gated: readers accept the terms first."]
     assert (hub.asked(WRITES), hub.repos) == (0, {})
+    size = sum(map(len, files(open_folder).values()))
+    assert f"({size:,} bytes)" in steps[1]
     send(open_folder)
     assert Publication(open_folder, REPO, "v1.0.0", api=api).plan() == [steps[-1]]
 

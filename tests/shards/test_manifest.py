@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -6,7 +7,18 @@ import yaml
 
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut
-from cotgen.shards.manifest import is_sealed, load, load_priors, parse_sums, seal, unseal
+from cotgen.shards.manifest import (
+    finish_card,
+    is_sealed,
+    load,
+    load_priors,
+    parse_sums,
+    replace_card,
+    seal,
+    unseal,
+    with_card,
+)
+from cotgen.shards.verify import verify
 from cotgen.surgeries.priors import Priors
 from tests.shards.samples import TERMS, Made, write_folder
 
@@ -110,3 +122,103 @@ def test_readme_of_a_folder_without_pictures_names_no_picture(made: Made, tmp_pa
     out = write_folder(Made(made.samples, dict.fromkeys(made.pictures, b"")), tmp_path / "set")
     header = yaml.safe_load((out / "README.md").read_text().split("---\n", 2)[1])
     assert [feature["name"] for feature in header["dataset_info"]["features"]] == ["json", "__key__", "__url__"]
+
+
+CARD = {
+    "README.md": b"---\n---\n# A card\n",
+    "croissant.json": b"{}\n",
+    "preview/train.tar": b"tar",
+    "preview/train.parquet": b"parquet",
+    "pictures/sample-1.jpg": b"jpeg",
+    "pictures/lengths.png": b"png",
+}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_card_stands_in_manifest_and_sums_and_the_next_one_replaces_it(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    plain = names(out)
+    sealed = replace_card(out, load(out), CARD)
+    assert sealed == load(out) == with_card(sealed, CARD)
+    assert {name: (out / name).read_bytes() for name in CARD} == CARD
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, check=True)
+    assert verify(out).ok
+    fewer = {name: CARD[name] for name in ("README.md", "croissant.json")}
+    replace_card(out, load(out), fewer)
+    assert (names(out), (out / "preview").exists(), verify(out).ok) == (plain | {"croissant.json"}, False, True)
+    seal(out, load(out))
+    assert (names(out), verify(out).ok) == (plain, True)
+
+
+def test_files_of_a_card_are_a_closed_set_and_each_flipped_byte_of_one_is_found(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    replace_card(out, load(out), CARD)
+    for name, data in CARD.items():
+        (out / name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        assert [(p.kind, p.file) for p in verify(out).problems] == [("checksum", name)]
+        (out / name).unlink()
+        assert [(p.kind, p.file) for p in verify(out).problems] == [("folder", name)]
+        (out / name).write_bytes(data)
+    for name in ("preview/other.tar", "pictures/mine.png", "pictures/deep/lengths.png", "preview.json"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(b"x")
+        assert {p.kind for p in verify(out).problems} == {"folder"}
+        (out / name).unlink()
+        if name.count("/") == 2:
+            (out / name).parent.rmdir()
+    assert verify(out).ok
+    manifest = load(out)
+    extra = manifest.model_copy(update={"files": {**manifest.files, "../x": "0" * 64, "pictures/x.svg": "0" * 64}})
+    (out / "manifest.json").write_bytes(extra.to_json())
+    assert {p.file for p in verify(out).problems if p.kind == "folder"} == {"../x", "pictures/x.svg"}
+
+
+def test_a_card_that_is_killed_while_it_is_put_in_place_is_finished_by_the_next_call(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write_folder(made, tmp_path / "whole")
+    before = load(whole)
+    replace_card(whole, before, {**CARD, "pictures/answers-1.png": b"of an earlier card"})
+    real = Path.replace
+    for steps in range(30):
+        out = tmp_path / f"killed-{steps}"
+        shutil.copytree(whole, out)
+        left = steps
+
+        def stop(path: Path, to: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return real(path, to)
+
+        monkeypatch.setattr(Path, "replace", stop)
+        try:
+            replace_card(out, load(out), CARD)
+            killed = False
+        except KeyboardInterrupt:
+            killed = True
+        monkeypatch.setattr(Path, "replace", real)
+        finish_card(out)
+        assert verify(out).ok
+        assert {p.name for p in out.iterdir() if p.name.startswith(".")} == set()
+        assert load(out) in (with_card(before, CARD), load(whole))
+        if not killed:
+            assert load(out) == with_card(before, CARD)
+            break
+    else:
+        pytest.fail("the card was never whole")
+
+
+def test_a_card_that_waits_is_dropped_when_the_folder_is_packed_anew(made: Made, tmp_path: Path) -> None:
+    out = write_folder(made, tmp_path / "set")
+    stage = out / ".cotgen-card"
+    shutil.copytree(out, tmp_path / "copy")
+    replace_card(tmp_path / "copy", load(out), CARD)
+    shutil.copytree(tmp_path / "copy", stage)
+    write_folder(made, out, shards=1)
+    finish_card(out)
+    assert (load(out).files.keys() & CARD.keys(), verify(out).ok) == ({"README.md"}, True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cotgen.errors import CotgenError
-from cotgen.shards.manifest import MANIFEST, load
+from cotgen.shards.manifest import MANIFEST, README, load, replace_card
 from cotgen.shards.stored import StoredRecords
 from cotgen.shards.strip import without_pictures
 from cotgen.shards.verify import verify
@@ -48,3 +48,19 @@ def test_what_is_not_ours_is_left_alone(folder: Path, made: Made, tmp_path: Path
     with pytest.raises(CotgenError, match="is not empty"):
         without_pictures(folder, tmp_path / "notes")
     assert verify(other).ok
+
+
+def test_a_card_stays_behind(made: Made, tmp_path: Path) -> None:
+    source, out = write_folder(made, tmp_path / "set"), tmp_path / "bare"
+    card = {README: b"# A card\n", "croissant.json": b"{}", "pictures/sample-1.jpg": b"a frame"}
+    replace_card(source, load(source), card)
+    without_pictures(source, out)
+    assert (set(load(out).files), verify(out).ok) == ({"index.parquet", README}, True)
+    replace_card(out, load(out), {README: b"# Its own\n", "croissant.json": b"{}"})
+    stamp = (out / MANIFEST).stat().st_mtime_ns
+    without_pictures(source, out)
+    assert ((out / MANIFEST).stat().st_mtime_ns, (out / README).read_bytes()) == (stamp, b"# Its own\n")
+    for name in (MANIFEST, "SHA256SUMS"):
+        (out / name).unlink()
+    without_pictures(source, out)
+    assert (set(load(out).files), verify(out).ok) == ({"index.parquet", README}, True)
