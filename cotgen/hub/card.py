@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from cotgen.hub.preview import LIMIT, Preview, preview
 from cotgen.hub.remote import Remote
 from cotgen.hub.samples import Shown, samples, to_table
 from cotgen.hub.template import fill
-from cotgen.hub.writers import terms_of_writer
+from cotgen.hub.writers import models_of, terms_of_writer
 from cotgen.inspect.classes import display
 from cotgen.inspect.statistics import Statistics, statistics
 from cotgen.records import SPLITS, Manifest, canonical_json
@@ -206,7 +205,7 @@ def _text(release: Release, title: str, shown: list[Shown], small: Preview, draw
         priors=(folder / PRIORS).is_file(),
         by_a_model=list(readme.by_a_model(manifest)),
         blind=list(readme.blind(manifest)),
-        writers=[terms_of_writer(model) for model in _models(manifest)],
+        writers=[terms_of_writer(model) for model in dict.fromkeys(model for model, _ in models_of(manifest.config))],
         left_out=readme.left_out_list(manifest),
         sources=[*map(readme.source_terms, manifest.sources), *readme.strictest_terms(manifest.sources)],
         citation=_bibtex(release, title),
@@ -221,23 +220,6 @@ def _hydrate(release: Release) -> str:
     if release.manifest.config.get("frames") != "reference":
         return ""
     return f"cotgen hydrate {release.repo}{f'@{release.tag}' if release.tag else ''} --root DIR --out OUT"
-
-
-def _models(manifest: Manifest) -> list[str]:
-    """The models that wrote or judged chains; a merged data set has those of its parents."""
-    found: list[str] = []
-
-    def look(config: Mapping[str, Any]) -> None:
-        if taught := config.get("teacher"):
-            found.append(str(taught["model"]))
-            if judge := taught.get("judge"):
-                found.append(str(judge["model"]))
-        for parent in config.get("parents", []):
-            if isinstance(parent, dict):
-                look(parent)
-
-    look(manifest.config)
-    return list(dict.fromkeys(found))
 
 
 def _guesses(told: Statistics) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import orjson
 import polars as pl
 
 from cotgen.hub.preview import COLUMNS, THUMBNAIL
+from cotgen.hub.writers import models_of
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards.index import INDEX, INDEX_SCHEMA
 from cotgen.shards.manifest import PREVIEW
@@ -152,12 +153,12 @@ def croissant(manifest: Manifest, previews: Mapping[str, str], told: Told) -> by
 
 def _responsible(manifest: Manifest, told: Told) -> dict[str, Any]:
     """What the RAI vocabulary asks for and the manifest answers."""
-    taught = manifest.config.get("teacher")
     protocol = [
         "Questions, answers and chains are made by cotgen from the labels of the sources; each sentence names its "
         "evidence, a machine resolved it, and a chain that a check refuses is left out."
     ]
-    tools = [f"cotgen {manifest.versions.get('cotgen', '')}".strip(), *([str(taught["model"])] if taught else [])]
+    models = dict.fromkeys(model for model, _ in models_of(manifest.config))
+    tools = [f"cotgen {manifest.versions.get('cotgen', '')}".strip(), *models]
     titles = ", ".join(source.title for source in manifest.sources)
     return {
         "rai:dataCollection": f"Labels{' and frames' if manifest.counts.get('images') else ''} of {titles}, as their "
@@ -177,10 +178,8 @@ def _responsible(manifest: Manifest, told: Told) -> dict[str, Any]:
 def _provenance(manifest: Manifest) -> dict[str, Any]:
     """What it was derived from, by what activities and which agents, in the terms of W3C PROV-O."""
     agents = [{"@type": "prov:SoftwareAgent", "prov:label": f"cotgen {manifest.versions.get('cotgen', '')}".strip()}]
-    if taught := manifest.config.get("teacher"):
-        agents.append({"@type": "prov:SoftwareAgent", "prov:label": f"{taught['model']} (wrote chains)"})
-        if judge := taught.get("judge"):
-            agents.append({"@type": "prov:SoftwareAgent", "prov:label": f"{judge['model']} (judged chains)"})
+    for model, did in models_of(manifest.config):
+        agents.append({"@type": "prov:SoftwareAgent", "prov:label": f"{model} ({did})"})
     return {
         "prov:wasDerivedFrom": [
             {

@@ -6,6 +6,8 @@ A server can give a model any name, so all that is said is said of the name; wha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 #: Pattern of a model's name -> what its publisher states. The first that is found holds.
 _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -59,3 +61,15 @@ def terms_of_writer(model: str) -> str:
         f"The licence of `{model}`, and what its publisher allows to be done with its text, is not known to cotgen: find "
         "out before you train on these chains."
     )
+
+
+def models_of(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(model, what it did) for all models that a configuration names; a merged data set has those of its parents."""
+    found: list[tuple[str, str]] = []
+    if taught := config.get("teacher"):
+        found.append((str(taught["model"]), "wrote chains"))
+        if judge := taught.get("judge"):
+            found.append((str(judge["model"]), "judged chains"))
+    for parent in config.get("parents", []):
+        found += models_of(parent)
+    return list(dict.fromkeys(found))

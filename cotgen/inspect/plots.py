@@ -131,7 +131,9 @@ def class_balance(statistics: Statistics, task: str, form: Form = "svg", kind: s
             colour, marker = _SPLITS.get(row.split, (_GREY, "D"))
             counts = row.subjects if asked else row.classes
             shares = [100 * counts.get(name, 0) / row.pairs for name in shown]
-            axes.scatter(shares, range(len(shown)), s=26, color=colour, marker=marker, label=row.split, zorder=3)
+            axes.scatter(
+                shares, range(len(shown)), s=26, color=colour, marker=marker, label=row.split, zorder=3, clip_on=False
+            )  # fmt: skip
         for n, name in enumerate(shown):
             values = [100 * (row.subjects if asked else row.classes).get(name, 0) / row.pairs for row in rows]
             axes.plot([min(values), max(values)], [n, n], color=_LINE, linewidth=2, zorder=2)
@@ -178,8 +180,10 @@ def chain_lengths(statistics: Statistics, form: Form = "svg") -> bytes:
                 if row.level == level:
                     y = rows.index((row.task, row.writer)) + (level - 2) * 0.26
                     spread = row.words
-                    axes.plot([spread.q05, spread.q95], [y, y], color=colour, linewidth=1.0, zorder=2)
-                    axes.plot([spread.q25, spread.q75], [y, y], color=colour, linewidth=4.0, zorder=2, alpha=0.55)
+                    # Ends that project, matplotlib's default, would tell of words that no chain has.
+                    line: dict[str, Any] = {"color": colour, "zorder": 2, "solid_capstyle": "butt"}
+                    axes.plot([spread.q05, spread.q95], [y, y], linewidth=1.0, **line)
+                    axes.plot([spread.q25, spread.q75], [y, y], linewidth=4.0, alpha=0.55, **line)
                     axes.scatter([spread.median], [y], s=20, color=colour, marker=marker, zorder=3)
             axes.scatter([], [], s=26, color=colour, marker=marker, label=f"{level} {LEVEL_NAMES[level]}")
         axes.set_xlim(left=0)

@@ -77,7 +77,7 @@ def counts_table(manifest: Manifest) -> str:
     counts: Mapping[str, Any] = manifest.counts
     by_split: Mapping[str, Mapping[str, int]] = counts.get("pairs_by_split_and_task", {})
     tasks = sorted({task for row in by_split.values() for task in row})
-    lines = [f"| split | surgeries | frames | pairs | {' | '.join(tasks)} |", "|" + "---|" * (4 + len(tasks))]
+    lines = [f"| split | surgeries | frames | pairs | {' | '.join(tasks)} |", "|---|" + "---:|" * (3 + len(tasks))]
     for split in SPLITS:
         if split in by_split:
             frames = counts.get("samples_by_split", {}).get(split, 0)
@@ -163,7 +163,7 @@ def by_source(manifest: Manifest) -> Iterator[str]:
     pairs: Mapping[str, Mapping[str, int]] = manifest.counts.get("pairs_by_source_and_task", {})
     if pairs:
         tasks = sorted({task for row in pairs.values() for task in row})
-        lines = [f"| labels of | {' | '.join(tasks)} |", "|" + "---|" * (1 + len(tasks))]
+        lines = [f"| labels of | {' | '.join(tasks)} |", "|---|" + "---:|" * len(tasks)]
         lines += [
             f"| {name} | {' | '.join(f'{row.get(task, 0):,}' for task in tasks)} |" for name, row in pairs.items()
         ]

@@ -3,9 +3,11 @@
 import html
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 import yaml
@@ -165,6 +167,43 @@ def test_what_a_writer_model_allows_is_told_and_what_is_unknown_is_called_unknow
     assert "compete" in terms_of_writer("gpt-5-mini")
     assert "Apache-2.0" in terms_of_writer("openai/gpt-oss-20b")
     assert "is not known to cotgen" in terms_of_writer("our-own-finetune")
+
+
+@pytest.mark.slow
+def test_chains_of_models_are_told_with_the_terms_of_each_and_of_the_parents(bare: Path) -> None:
+    counts = {
+        "asked": 1200,
+        "accepted": 1000,
+        "mended": 100,
+        "by_basis": {"label": {"written": 2000, "sound": 1900, "kept": 1800}},
+        "judged": {"looks judged": 50, "looks dropped": 5},
+    }
+    taught = {
+        "model": "Qwen/Qwen3-VL-8B-Instruct",
+        "prompt": 3,
+        "temperature": 0.7,
+        "fallback": "template",
+        "pixels": 0,
+        "judge": {"model": "our-judge"},
+    }
+    manifest = load(bare)
+    config = {**manifest.config, "teacher": taught}
+    changed = manifest.model_copy(update={"config": config, "counts": {**manifest.counts, "teacher": counts}})
+    files = make_card(replace(release_of(bare), manifest=changed))
+    text = files[README].decode()
+    assert "The checks let 1,000 pass" in text
+    assert "- `Qwen/Qwen3-VL-8B-Instruct` is by its name a Qwen-VL" in text
+    assert "The licence of `our-judge`" in text
+    origin = orjson.loads(files["croissant.json"])["prov:wasGeneratedBy"][0]["prov:wasAssociatedWith"]
+    assert [item["prov:label"] for item in origin[1:]] == [
+        "Qwen/Qwen3-VL-8B-Instruct (wrote chains)",
+        "our-judge (judged chains)",
+    ]
+    merged = manifest.model_copy(update={"kind": "merged", "config": {"parents": [config, manifest.config]}})
+    files = make_card(replace(release_of(bare), manifest=merged))
+    assert b"our-judge (judged chains)" in files["croissant.json"]
+    text = files[README].decode()
+    assert "`Qwen/Qwen3-VL-8B-Instruct` is by its name" in text
 
 
 def test_a_picture_that_cannot_be_made_stops_it_in_words(carded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
