@@ -11,6 +11,7 @@ import typer
 from cotgen import __version__
 from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
+from cotgen.cli.export import export
 from cotgen.cli.hub import publish
 from cotgen.cli.hydrate import hydrate, pull
 from cotgen.cli.stats import stats
@@ -447,6 +448,7 @@ def diff(
 
 
 app.command()(stats)
+app.command()(export)
 app.command()(publish)
 app.command()(pull)
 app.command()(hydrate)

@@ -1,1 +1,1 @@
-"""Looking at a finished data set: the viewer, the marks of reviewers, what can be counted."""
+"""Looking at a finished data set and handing it on: numbers, the viewer, marks of reviewers, exports."""
