@@ -95,7 +95,7 @@ def _ready(folder: Path, frames: str, dry_run: bool) -> Iterator[Path]:
     if not dry_run and target.is_dir():
         with hold(target, target.parent):
             finish_card(target)
-    bare = frames == "reference" and load(folder).counts.get("images")
+    bare = load(folder).counts.get("images") and frames == "reference"
     if bare:
         target = target.with_name(f"{target.name}-reference")
     if not dry_run:
