@@ -90,3 +90,8 @@ def display(name: str) -> str:
             words.append(part)
     text = " – ".join(words)
     return f"{text}: {value}" if equals else text
+
+
+def words(name: str) -> str:
+    """The name of a task or a check in words: `tool yes/no`, `suspect label`."""
+    return name.replace("yesno", "yes/no").replace("_", " ")

@@ -11,7 +11,7 @@ from typing import Literal
 from cotgen.inspect import plots
 from cotgen.inspect.against import differences
 from cotgen.inspect.balance import split_order, task_order
-from cotgen.inspect.classes import display
+from cotgen.inspect.classes import display, words
 from cotgen.inspect.record import AREAS, MOST_PLAN, PLAN_BITS, SKELETON_BITS, Balance, Statistics, Together
 from cotgen.inspect.remarks import LEAST_PAIRS, remarks
 from cotgen.records import LEVEL_NAMES, SPLITS
@@ -152,7 +152,7 @@ def _pairs(numbers: Statistics) -> Iterator[Part]:
     splits = _splits(numbers)
     counts = numbers.by("task", "split")
     rows = [
-        Row((_words(task), *_numbers([counts.get((task, split), 0) for split in splits]), f"{n:,}"))
+        Row((words(task), *_numbers([counts.get((task, split), 0) for split in splits]), f"{n:,}"))
         for (task,), n in sorted(numbers.by("task").items(), key=lambda item: task_order(item[0][0]))
     ]
     by_split = numbers.by("split")
@@ -190,7 +190,7 @@ def _balance(numbers: Statistics, least: int) -> Iterator[Part]:
     )
     for task, group in groupby(numbers.balance, key=lambda row: row.task):
         rows = list(group)
-        yield Text(_words(task).capitalize(), "heading")
+        yield Text(words(task).capitalize(), "heading")
         shown = plots.balance_of(numbers, task)
         if shown:
             kind = shown[0].kind
@@ -361,7 +361,7 @@ def _lengths(numbers: Statistics) -> Iterator[Part]:
             ("task", "writer", "level", "chains", "words: median", "5 to 95 %", "most", "sentences: mean"),
             tuple(
                 Row((
-                    _words(row.task), row.writer, f"{row.level} {LEVEL_NAMES.get(row.level, '')}", f"{row.chains:,}",
+                    words(row.task), row.writer, f"{row.level} {LEVEL_NAMES.get(row.level, '')}", f"{row.chains:,}",
                     f"{row.words.median:,}", f"{row.words.q05:,} to {row.words.q95:,}", f"{row.words.most:,}",
                     f"{row.sentences.total / row.chains:.2f}",
                 ))
@@ -390,7 +390,7 @@ def _support(numbers: Statistics) -> Iterator[Part]:
             "Support by task",
             ("task", *(c for name in names for c in (name, "share"))),
             tuple(
-                Row((_words(task), *(c for name in names for c in _count(counts.get((task, name), 0), total))))
+                Row((words(task), *(c for name in names for c in _count(counts.get((task, name), 0), total))))
                 for (task,), total in sorted(totals.items(), key=lambda item: task_order(item[0][0]))
             ),
         )
@@ -415,7 +415,7 @@ def _variety(numbers: Statistics) -> Iterator[Part]:
         ("task", "question", "chains", "plans: bits", "skeletons: bits", "top plan", "all chains", "skeletons: bits"),
         tuple(
             Row((
-                _words(row.task), row.cell, f"{row.cell_chains:,}", f"{row.cell_plan_bits:.2f}",
+                words(row.task), row.cell, f"{row.cell_chains:,}", f"{row.cell_plan_bits:.2f}",
                 f"{row.cell_skeleton_bits:.2f}", f"{100 * row.plan_share:.1f} %", f"{row.chains:,}",
                 f"{row.skeleton_bits:.2f}",
             ))
@@ -426,7 +426,7 @@ def _variety(numbers: Statistics) -> Iterator[Part]:
     for row in numbers.diversity:
         if row.most:
             yield Text(
-                f"{_words(row.task).capitalize()}: the most frequent skeletons of {row.chains:,} chains", "heading"
+                f"{words(row.task).capitalize()}: the most frequent skeletons of {row.chains:,} chains", "heading"
             )
             yield Forms(
                 tuple(
@@ -458,7 +458,7 @@ def _findings(numbers: Statistics) -> Iterator[Part]:
         ("check", "task", "writer", "pairs", "of the task's"),
         tuple(
             Row((
-                _words(row.check), _words(row.task), row.writer, f"{row.pairs:,}",
+                words(row.check), words(row.task), row.writer, f"{row.pairs:,}",
                 f"{100 * row.pairs / totals[row.task, row.writer]:.2f} %",
             ))
             for row in numbers.findings
@@ -504,14 +504,26 @@ def _reviews(numbers: Statistics) -> Iterator[Part]:
 def _against(numbers: Statistics, other: Statistics, names: tuple[str, str]) -> Iterator[Part]:
     """The main pictures of both beside each other, and the numbers with their differences."""
     tasks = sorted({*numbers.tasks(), *other.tasks()}, key=task_order)
-    shown = [("pairs by task and split", plots.overview(numbers), plots.overview(other))]
+    shown = [("pairs by task and split", plots.overview(numbers, beside=other), plots.overview(other, beside=numbers))]
     shown += [
-        (f"balance of {_words(task)}", plots.class_balance(numbers, task), plots.class_balance(other, task))
+        (
+            f"balance of {words(task)}",
+            plots.class_balance(numbers, task, beside=other),
+            plots.class_balance(other, task, beside=numbers),
+        )
         for task in tasks
         if task in numbers.tasks() and task in other.tasks()
     ]
-    shown.append(("words of each level", plots.chain_lengths(numbers), plots.chain_lengths(other)))
-    shown.append(("entropy with equal facts", plots.skeleton_entropy(numbers), plots.skeleton_entropy(other)))
+    shown.append(
+        ("words of each level", plots.chain_lengths(numbers, beside=other), plots.chain_lengths(other, beside=numbers))
+    )
+    shown.append(
+        (
+            "entropy with equal facts",
+            plots.skeleton_entropy(numbers, beside=other),
+            plots.skeleton_entropy(other, beside=numbers),
+        )
+    )
     for what, left, right in shown:
         figures = tuple(
             Picture(_uri(svg), f"{name}: {what}", f"{name}: {what}")
@@ -565,7 +577,3 @@ def _count(n: int, total: int) -> tuple[str, str]:
 
 def _numbers(counts: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"{n:,}" for n in counts)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
