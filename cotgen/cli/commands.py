@@ -13,6 +13,7 @@ from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
 from cotgen.cli.hub import publish
 from cotgen.cli.teacher import teacher_app
+from cotgen.cli.view import view
 
 if TYPE_CHECKING:
     from cotgen.build.config import BuildConfig
@@ -449,4 +450,5 @@ def diff(
 
 
 app.command()(publish)
+app.command()(view)
 app.add_typer(teacher_app)

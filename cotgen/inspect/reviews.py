@@ -64,6 +64,11 @@ class ReviewFile:
         self._take_in()
         return [mark for mark in self._marks.values() if mark.verdict != "withdrawn"]
 
+    @property
+    def version(self) -> int:
+        """Changes whenever `marks` has taken in more."""
+        return self._read
+
     def add(self, mark: Review) -> None:
         """Add a line; it is on disk when this returns.
 
