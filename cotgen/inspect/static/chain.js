@@ -46,7 +46,7 @@ export function showChain(given) {
       "nav.questions",
       { "aria-label": "Questions about this frame" },
       sample.pairs.map((other) =>
-        el("button", { type: "button", "aria-current": other.id === pair.id ? "true" : undefined, onclick: () => go(other.id) }, other.id),
+        el("button", { type: "button", title: other.id, "aria-current": other.id === pair.id ? "true" : undefined, onclick: () => go(other.id) }, other.id.replaceAll(/\.(instrument|anatomy|verb)\./g, ".")),
       ),
     ),
     el(

@@ -92,5 +92,6 @@ export function showStrip(near, sample, version, go) {
       ),
     ),
   );
-  at("strip").querySelector(".here")?.scrollIntoView({ block: "nearest", inline: "center" });
+  const here = at("strip").querySelector(".here");
+  if (here) at("strip").scrollLeft = here.offsetLeft - at("strip").offsetLeft - (at("strip").clientWidth - here.offsetWidth) / 2;
 }

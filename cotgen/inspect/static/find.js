@@ -96,7 +96,8 @@ export function showPairs(found, go) {
   );
   at("pairs").replaceChildren(...(rows.length ? rows : [el("li.none", {}, "No pair is left by these filters.")]));
   const here = at("pairs").querySelector("[aria-current]");
-  here?.scrollIntoView({ block: "nearest" });
+  const list = at("pairs");
+  if (here) list.scrollTop = here.offsetTop - list.offsetTop - (list.clientHeight - here.offsetHeight) / 2;
 }
 
 export function makeFind() {

@@ -103,6 +103,8 @@ export function reviewer(sample, pair, changed) {
   };
 }
 
+const count = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
+
 function dialog(title, ...content) {
   const box = at("dialog");
   box.replaceChildren(el("form", { method: "dialog" }, el("h2", {}, title), content));
@@ -111,7 +113,7 @@ function dialog(title, ...content) {
   return new Promise((resolve) => box.addEventListener("close", () => resolve(box.returnValue), { once: true }));
 }
 
-const ends = (...labels) => el("p.ends", {}, el("button.quiet", { value: "", formnovalidate: true }, "Cancel"), labels.map(([value, text]) => el("button.main", { value }, text)));
+const ends = (...labels) => el("p.ends", {}, el("button.quiet", { value: "", formnovalidate: true }, "Cancel"), labels.map(([value, text], n) => el(n === labels.length - 1 ? "button.main" : "button", { value }, text)));
 
 async function askText(title, before) {
   const field = el("textarea", { rows: 4, maxlength: 4000, "aria-label": title, value: before || "" });
@@ -150,11 +152,12 @@ export async function showProgress(about, by = "task") {
   const said = Object.entries(found.verdicts).map(([verdict, count]) => `${number(count)} ${verdict}`);
   const select = el("select", { "aria-label": "Strata", onchange: () => { at("dialog").close(`by:${select.value}`); } }, about.strata.map((name) => el("option", { value: name, selected: name === by }, name)));
   const done = await dialog(
-    me.name ? `${me.name}: ${number(found.pairs)} pairs, ${number(found.statements + found.chains)} marks` : "Nobody reviews yet",
-    el("p", {}, said.length ? said.join(", ") : "No mark yet.", ` Marks are kept in ${about.reviews}.`, about.torn ? ` ${about.torn} half-written lines of a killed writer were passed over.` : ""),
+    me.name ? `${me.name}: ${count(found.statements + found.chains, "mark")} on ${count(found.pairs, "pair")}` : "Nobody reviews yet",
+    el("p", {}, said.length ? `${said.join(", ")}.` : "No mark yet.", ` Marks are kept in ${about.reviews}.`, about.torn ? ` ${about.torn} half-written lines of a killed writer were passed over.` : ""),
     el("label.choice", {}, el("span", {}, "Marked, by"), select),
     el("table.progress", {}, el("tbody", {}, rows)),
     found.reviewers.length ? el("p.measured", {}, `Reviewers: ${found.reviewers.join(", ")}`) : "",
+    el("p.note", {}, `The queue takes the pairs that you have not marked, one of each ${by} in turn.`),
     ends(["name", "Another name"], ["queue", "Begin the queue"]),
   );
   if (done.startsWith("by:")) return showProgress(about, done.slice(3));
