@@ -1,4 +1,4 @@
-"""The page in a real browser, driven as a person would: view, filter, evidence, review, compare. Planted scripts do not run."""
+"""The page in a real browser, as a person drives it: view, filter, evidence, review, compare. Planted scripts do not run."""
 
 import shutil
 import time
