@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -44,7 +45,9 @@ def view(
     for name in [folder, *([other] if other else [])]:
         path, fetch = _located(name)
         # The chains of a repository are not read for a search: that would bring all of its shards here.
-        folders.append(Folder(path, None if fetch else cache_file(path, os.environ, work), fetch))
+        folders.append(
+            Folder(path, None if fetch else cache_file(path, os.environ, work), fetch, name if fetch else "")
+        )
     first = folders[0]
     marks = reviews or (
         Path(f"{folder.replace('/', '--')}.reviews.jsonl") if first.fetch else reviews_file(first.path)
@@ -57,7 +60,8 @@ def view(
             import webbrowser
 
             webbrowser.open(server.url)
-        threading.Event().wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def _located(name: str) -> tuple[Path, Callable[[str], None] | None]:

@@ -263,12 +263,12 @@ class Catalogue:
     # Neighbours.
 
     def around(self, sample: int, reach: int) -> list[int]:
-        """The samples of the same surgery around this one in time, itself among them, at most `reach` on each side."""
-        order, place = self._samples_by_time, self._place_in_time
-        surgery = self.columns["surgery"].codes[self.first]
-        at = int(place[sample])
-        near = order[max(0, at - reach) : at + reach + 1]
-        return [int(other) for other in near if surgery[other] == surgery[sample]]
+        """The samples on the same clock around this one in time, itself among them, at most `reach` on each side."""
+        at = int(self._place_in_time[sample])
+        near = self._samples_by_time[max(0, at - reach) : at + reach + 1]
+        # The same operation may have been labelled on two clocks that nobody has aligned; the key begins with the clock.
+        clock = self.keys[sample].rpartition("-")[0]
+        return [int(other) for other in near if self.keys[other].rpartition("-")[0] == clock]
 
     @cached_property
     def _place_in_time(self) -> NDArray[np.uint32]:

@@ -51,23 +51,22 @@ class Folder:
 
     Attributes:
         path: where it is.
+        name: what the page calls it.
         catalogue: its index.
         text: what its chains say.
         fetch: brings a shard that is not there yet; None where all are.
     """
 
-    def __init__(self, path: Path, text: Path | None, fetch: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, text: Path | None, fetch: Callable[[str], None] | None = None, name: str = ""
+    ) -> None:
         self.path = path
+        self.name = name or path.resolve().name
         self.manifest = load(path)
         self.catalogue = Catalogue(path)
         self.priors = load_priors(path)
         self.text = TextIndex(path, text, len(self.catalogue.keys)) if text else None
         self.fetch = fetch
-
-    @property
-    def name(self) -> str:
-        """What the page calls it."""
-        return self.path.resolve().name
 
     def read(self, key: str) -> TarSample:
         """Record and picture of a sample. Raises UnknownError, or CotgenError where its shard is damaged."""
@@ -151,7 +150,6 @@ class Viewer:
                     "kind": folder.manifest.kind,
                     "pairs": folder.catalogue.pairs,
                     "samples": len(folder.catalogue.keys),
-                    "pictures": bool(folder.manifest.counts.get("images", 1)),
                     "version": folder.manifest.fingerprint[:12],
                 }
                 for folder in self.folders
