@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +61,9 @@ def view(
 
             webbrowser.open(server.url)
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            # Waits in pieces: where another thread is handed the signal, nothing else would wake this one.
+            while True:
+                time.sleep(0.5)
 
 
 def _located(name: str) -> tuple[Path, Callable[[str], None] | None]:
