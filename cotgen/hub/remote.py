@@ -101,6 +101,11 @@ class Remote:
             if isinstance(item, RepoFile) and not item.path.startswith(".")
         }
 
+    def fetch(self, name: str, revision: str) -> Path:
+        """Bring one file into the client's cache, where it stays; returns where it lies there."""
+        with _asking(f"downloading {name} of {self.repo}"):
+            return Path(self._api.hf_hub_download(**self._name, filename=name, revision=revision))
+
     def settings(self) -> Settings:
         """Who sees it now."""
         with _asking(f"reading the settings of {self.repo}"):
@@ -178,7 +183,7 @@ def _environment() -> HfApi:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise CotgenError("Publishing needs the Hub client: pip install 'cotgen[hub]'") from error
+        raise CotgenError("The Hub needs its client: pip install 'cotgen[hub]'") from error
     return HfApi(library_name="cotgen")
 
 

@@ -1,1 +1,1 @@
-"""Looking at a finished data set: the viewer, the marks of reviewers, what can be counted."""
+"""What a person looks at: numbers, pictures and pages about a finished folder."""
