@@ -133,7 +133,7 @@ def _classes(numbers: Statistics, task: str) -> tuple[str, str, str]:
     row = next((row for row in rows if row.split == "train"), rows[0])
     top = f"{100 * row.majority:.0f} %{f' ({100 * row.uniform:.0f} %)' if row.uniform else ''}"
     name, n = row.ranked()[-1]
-    return f"{len(row.classes):,}", top, f"{display(name)} {n:,}"
+    return f"{len(row.classes):,}", top, f"{display(name)} ({n:,})"
 
 
 def _words(numbers: Statistics) -> dict[str, str]:

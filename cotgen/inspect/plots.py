@@ -140,7 +140,9 @@ def class_balance(
             colour, marker = _SPLITS.get(row.split, (_GREY, "D"))
             counts = row.subjects if asked else row.classes
             shares = [100 * counts.get(name, 0) / row.pairs for name in shown]
-            axes.scatter(shares, range(len(shown)), s=26, color=colour, marker=marker, label=row.split, zorder=3)
+            axes.scatter(
+                shares, range(len(shown)), s=26, color=colour, marker=marker, label=row.split, zorder=3, clip_on=False
+            )
         for n, name in enumerate(shown):
             values = [100 * (row.subjects if asked else row.classes).get(name, 0) / row.pairs for row in rows]
             axes.plot([min(values), max(values)], [n, n], color=_LINE, linewidth=2, zorder=2)
@@ -190,7 +192,7 @@ def chain_lengths(statistics: Statistics, form: Form = "svg", beside: Statistics
                     spread = row.words
                     axes.plot([spread.q05, spread.q95], [y, y], color=colour, linewidth=1.0, zorder=2)
                     axes.plot([spread.q25, spread.q75], [y, y], color=colour, linewidth=4.0, zorder=2, alpha=0.55)
-                    axes.scatter([spread.median], [y], s=20, color=colour, marker=marker, zorder=3)
+                    axes.scatter([spread.median], [y], s=20, color=colour, marker=marker, zorder=3, clip_on=False)
             axes.scatter([], [], s=26, color=colour, marker=marker, label=f"{level} {LEVEL_NAMES[level]}")
         axes.set_xlim(0, 1.04 * max(most, 1))
         _rows(axes, [words(task) if len(writers) == 1 else f"{words(task)} · {writer}" for task, writer in rows])
@@ -216,7 +218,9 @@ def skeleton_entropy(statistics: Statistics, form: Form = "svg", beside: Statist
                 n = tasks.index(row.task)
                 bits = row.cell_plan_bits if name == "plans" else row.cell_skeleton_bits
                 face = colour if row.enough else "white"
-                axes.scatter([bits], [n], s=34, marker=marker, facecolor=face, edgecolor=colour, zorder=3)
+                axes.scatter(
+                    [bits], [n], s=34, marker=marker, facecolor=face, edgecolor=colour, zorder=3, clip_on=False
+                )
             axes.scatter([], [], s=34, marker=marker, color=colour, label=name)
             axes.axvline(floor, color=colour, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=f"floor, {name}")
         if not all(row.enough for row in rows):
@@ -364,7 +368,7 @@ def ribbons(rows: Sequence[Ribbon], form: Form = "svg") -> bytes:
         _rows(axes, labels)
         axes.grid(visible=False)
         axes.set_xlabel("minutes")
-        _legend(axes, columns=3)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=1.4, columnspacing=1.2)
 
     return _picture(draw, len(rows), form, above=0.16 * -(-len(phases) // 3))
 
@@ -422,7 +426,7 @@ def box_maps(rows: Sequence[Boxes], form: Form = "svg") -> bytes:
                 shares, cmap="cividis", vmin=0, vmax=max(1.0, *(max(line) for line in shares)), aspect="auto",
                 extent=(0, 100, 100, 0), interpolation="nearest",
             )  # fmt: skip
-            axes.set_title(f"{display(row.term)}\n{row.boxes:,} boxes, {_median_area(row)}", fontsize=8.5)
+            axes.set_title(f"{display(row.term)}\n{row.boxes:,} boxes, {_median_area(row)}", fontsize=8)
             axes.set_xticks([0, 50, 100], ["0", "50", "100 %"], fontsize=7)
             axes.set_yticks([0, 50, 100], ["0", "50", "100 %"], fontsize=7)
             axes.set_box_aspect(GRID[1] / GRID[0])
@@ -430,7 +434,7 @@ def box_maps(rows: Sequence[Boxes], form: Form = "svg") -> bytes:
             bar.ax.tick_params(labelsize=7, width=0.5)
             bar.outline.set_visible(False)
 
-    return _picture(draw, 8.2 * lines, form)
+    return _picture(draw, 6.6 * lines - 2, form)
 
 
 def _median_area(row: Boxes) -> str:
@@ -439,9 +443,9 @@ def _median_area(row: Boxes) -> str:
         seen += count
         if 2 * seen >= row.boxes:
             if n == len(AREAS):
-                return f"median over {AREAS[-1] / 10:g} % of the picture"
+                return f"median > {AREAS[-1] / 10:g} %"
             low = AREAS[n - 1] / 10 if n else 0
-            return f"median {low:g}–{AREAS[n] / 10:g} % of the picture"
+            return f"median {low:g}–{AREAS[n] / 10:g} %"
     return ""
 
 
@@ -513,9 +517,9 @@ def _counts(axes: Axes, rows: Sequence[Sequence[int]]) -> None:
         )  # fmt: skip
 
 
-def _legend(axes: Axes, columns: int = 5) -> None:
+def _legend(axes: Axes) -> None:
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2,
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, borderaxespad=0.2,
         handletextpad=0.4, columnspacing=1.2, handlelength=1.4,
     )  # fmt: skip
 

@@ -224,24 +224,32 @@ def _class_table(title: str, found: Sequence[Balance], least: int) -> Table:
             total[name] = total.get(name, 0) + n
     rare = {name for row in found for name, _ in row.rare(pairs=least)}
     ranked = sorted(total, key=lambda name: (-total[name], name))
-    lines = [
+    asked = {name: sum(row.subjects.get(name, 0) for row in found) for row in found for name in row.subjects}
+    if asked == total:
+        asked = {}
+    # What shares must be compared with stands first, where no one has to scroll for it.
+    lines = [Row(("all", *(c for row in found for c in (f"{row.pairs:,}", ""))))]
+    cells = [c for row in found for c in _count(row.commonest_pairs, row.pairs)]
+    lines.append(Row(("the most frequent whole answer", *cells)))
+    if not found[0].many:
+        lines.append(Row(("equal shares", *(c for row in found for c in ("", f"{100 * row.uniform:.1f} %")))))
+    lines += [
         Row((display(name), *(c for row in found for c in _count(row.classes.get(name, 0), row.pairs))), name in rare)
         for name in ranked[:_ROWS]
     ]
     if len(ranked) > _ROWS:
         rest = [sum(row.classes.get(name, 0) for name in ranked[_ROWS:]) for row in found]
-        cells = (c for n, row in zip(rest, found, strict=True) for c in _count(n, row.pairs))
+        cells = [c for n, row in zip(rest, found, strict=True) for c in _count(n, row.pairs)]
         lines.append(Row((f"{len(ranked) - _ROWS:,} more", *cells)))
-    subjects = sorted({name for row in found for name in row.subjects})
     lines += [
-        Row((f"asks about {display(name)}", *(c for row in found for c in _count(row.subjects[name], row.pairs))))
-        for name in subjects[:_ROWS]
+        Row(
+            (
+                f"asks about {display(name)}",
+                *(c for row in found for c in _count(row.subjects.get(name, 0), row.pairs)),
+            )
+        )
+        for name in sorted(asked, key=lambda name: (-asked[name], name))[:_ROWS]
     ]
-    cells = (c for row in found for c in _count(row.commonest_pairs, row.pairs))
-    lines.append(Row(("the most frequent whole answer", *cells)))
-    if not found[0].many:
-        lines.append(Row(("equal shares", *(c for row in found for c in ("", f"{100 * row.uniform:.1f} %")))))
-    lines.append(Row(("all", *(c for row in found for c in (f"{row.pairs:,}", "")))))
     columns = ("class", *(c for row in found for c in (row.split, "share")))
     note = "; an answer may hold several classes" if found[0].many else ""
     return Table(f"{title}: pairs by class and split{note}", columns, tuple(lines))
@@ -255,7 +263,7 @@ def _phases(numbers: Statistics) -> Iterator[Part]:
             yield from _figure(
                 plots.ribbons(part),
                 f"Ribbons: the phases of {len({row.surgery for row in part})} surgeries of {family} over minutes.",
-                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no frame of it is in the folder.",
+                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no label, or no frame in the folder.",
             )
         minutes: dict[str, dict[str, list[float]]] = {}
         for row in rows:
@@ -340,7 +348,8 @@ def _boxes(numbers: Statistics) -> Iterator[Part]:
         yield from _figure(
             plots.box_maps(rows),
             f"Maps: where the boxes of {title} lie in the picture, for {min(12, len(rows))} things.",
-            f"Boxes of {title}: how many % of the boxes of a thing lie over each place of the picture.",
+            f"Boxes of {title}: how many % of the boxes of a thing lie over each place of the picture; median: of the share "
+            "of the picture that a box takes.",
         )
         yield Table(
             f"Boxes of {title} by the share of the picture that they take",
