@@ -514,15 +514,15 @@ def _against(numbers: Statistics, other: Statistics, names: tuple[str, str]) -> 
     """The main pictures of both beside each other, and the numbers with their differences."""
     tasks = sorted({*numbers.tasks(), *other.tasks()}, key=task_order)
     shown = [("pairs by task and split", plots.overview(numbers, beside=other), plots.overview(other, beside=numbers))]
-    shown += [
-        (
-            f"balance of {words(task)}",
-            plots.class_balance(numbers, task, beside=other),
-            plots.class_balance(other, task, beside=numbers),
-        )
-        for task in tasks
-        if task in numbers.tasks() and task in other.tasks()
-    ]
+    for task in tasks:
+        # The same kind of question on both sides, where both ask it.
+        asked = plots.balance_of(numbers, task)
+        if asked and plots.balance_of(other, task, asked[0].kind):
+            left, right = (
+                plots.class_balance(one, task, kind=asked[0].kind, beside=two)
+                for one, two in ((numbers, other), (other, numbers))
+            )
+            shown.append((f"balance of {asked[0].kind}", left, right))
     shown.append(
         ("words of each level", plots.chain_lengths(numbers, beside=other), plots.chain_lengths(other, beside=numbers))
     )
