@@ -25,6 +25,8 @@ def test_the_wheel_builds_a_data_set_in_an_empty_environment(tmp_path: Path) -> 
         "cotgen/build/run.py",
         "cotgen/_shared/schemas/sample.schema.json",
         "cotgen/ontology/knowledge.yaml",
+        "cotgen/inspect/static/index.html",
+        "cotgen/inspect/static/app.js",
     ):
         assert wanted in names
     assert not [name for name in names if name.startswith(("tests/", "recipes/"))]

@@ -61,6 +61,8 @@ class BuildConfig(Teaching):
         sample: `all` frames at `fps`, or `changes:10` for each change of labels and every 10th second.
         max_side: longest side of stored pictures in pixels; 0 to keep their size.
         exclude: a file of surgeries and sample keys that must never be in.
+        exclude_reviewed_wrong: a file of marks of reviewers; chains that are still as one of them marked them wrong are
+            left out.
         priors: `auto` counts them over the train surgeries of the root; `none`; or a file of `cotgen priors`.
         quality: of the JPEG, 1 to 95.
         balance: whether train is thinned out so that words and habit alone do not answer (`cotgen.build.balance`).
@@ -87,6 +89,7 @@ class BuildConfig(Teaching):
     sample: str = "all"
     max_side: int = Field(default=0, ge=0, le=65_535)
     exclude: Path | None = None
+    exclude_reviewed_wrong: Path | None = None
     priors: str = "auto"
     quality: int = Field(default=90, ge=1, le=95)
     balance: bool = False
@@ -235,7 +238,15 @@ class BuildConfig(Teaching):
             ]
         return found
 
-    def effective(self, *, tasks: Sequence[str], split: str, excluded: Sequence[str], priors: str) -> dict[str, Any]:
+    def effective(
+        self,
+        *,
+        tasks: Sequence[str],
+        split: str,
+        excluded: Sequence[str],
+        priors: str,
+        wrong: Mapping[str, Iterable[tuple[int, str]]] | None = None,
+    ) -> dict[str, Any]:
         """What the content depends on, as plain values for the manifest. `source` must name the sources, not `all`.
 
         Args:
@@ -243,6 +254,7 @@ class BuildConfig(Teaching):
             split: name of the split plan.
             excluded: entries of the exclude file; only their number and hash are kept, for they may be patients'.
             priors: `auto`, `none` or the sha256 of the file.
+            wrong: what reviewers marked wrong, of which only number and hash are kept.
         """
         only = f"{self.source[0]}/" if len(self.source) == 1 else "/"
         numbers = sorted({item.removeprefix(only) for item in self.surgeries})
@@ -264,11 +276,22 @@ class BuildConfig(Teaching):
                 "sha256": hashlib.sha256(canonical_json(list(excluded))).hexdigest(),
             },
             "priors": priors,
+            **(
+                {"exclude_reviewed_wrong": {"entries": len(wrong), "sha256": wrong_sha256(wrong)}}
+                if wrong is not None
+                else {}
+            ),
             **({"context": self.context} if self.context else {}),
             **({"balance": True} if self.balance else {}),
             **({"teacher": told} if (told := self.told()) else {}),
             **({"pixels": list(self.pixels)} if self.pixels != PIXELS and len(set(self.source)) > 1 else {}),
         }
+
+
+def wrong_sha256(wrong: Mapping[str, Iterable[tuple[int, str]]]) -> str:
+    """sha256 of what reviewers marked wrong, whoever they were and in whatever order they said so."""
+    plain = {name: [list(thing) for thing in sorted(things)] for name, things in wrong.items()}
+    return hashlib.sha256(canonical_json(plain)).hexdigest()
 
 
 def _fraction(text: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from cotgen import __version__
-from cotgen.build.config import BuildConfig, unknown_key
+from cotgen.build.config import BuildConfig, unknown_key, wrong_sha256
 from cotgen.build.files import (
     Seen,
     explain,
@@ -52,6 +52,7 @@ from cotgen.build.teaching import check_teaching
 from cotgen.build.units import (
     ASK_VERSION,
     PRIORS_VERSION,
+    REVIEWED,
     BalanceUnit,
     ChainsUnit,
     CountUnit,
@@ -68,11 +69,13 @@ from cotgen.build.units import (
     native_size,
     priors_fingerprint,
     read_facts,
+    reviewed_fingerprint,
     tally_fingerprint,
     taught_fingerprint,
 )
 from cotgen.build.workers import Done
 from cotgen.errors import CotgenError
+from cotgen.inspect.reviews import Thing, wrong_things
 from cotgen.records import LeftOut, Manifest, sample_key
 from cotgen.sources import SOURCES, source
 from cotgen.sources.base import FACTS_VERSION, Footage, Scan, inside
@@ -144,6 +147,9 @@ class _Build(Runner):
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        marks = self.config.exclude_reviewed_wrong
+        #: `key#id` -> what reviewers marked wrong of it.
+        self.wrong = wrong_things(marks) if marks else {}
         used = {member.source for item in self.plan.selected for member in item.members}
         #: The sources that give something, in the order of the registry.
         self.sources = [scan.source for scan in self.plan.scans if scan.source in used]
@@ -221,6 +227,11 @@ class _Build(Runner):
                 step = step_of(rate, fps)
                 own = f"{name}={clock}" if len(self.plan.scans) > 1 else str(clock)
                 self.warn(f"{name}: at --fps {rate}, one of {step} frames is taken; --fps {own} takes all of them")
+
+    def wrong_in(self, surgery: str) -> dict[str, frozenset[Thing]]:
+        """What reviewers marked wrong in a surgery."""
+        of = surgery.replace("/", "-")
+        return {name: things for name, things in self.wrong.items() if name.partition("#")[0].rpartition("-")[0] == of}
 
     # What failed.
 
@@ -541,8 +552,13 @@ class _Build(Runner):
     def _taught(self, job: _Job, out: Path) -> None:
         """From here on the chains of a surgery are those of its teacher."""
         job.asked, job.taught = out, True
-        job.chains_fp = taught_fingerprint(job.chains_fp, self.cache.file(out))
+        job.chains_fp = self._reviewed(job, taught_fingerprint(job.chains_fp, self.cache.file(out)))
         job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
+
+    def _reviewed(self, job: _Job, chains_fp: str) -> str:
+        """The fingerprint of the chains of a surgery once what reviewers marked wrong is left out of them."""
+        wrong = self.wrong_in(job.surgery)
+        return reviewed_fingerprint(chains_fp, wrong_sha256(wrong)) if wrong else chains_fp
 
     def _chains_unit(self, job: _Job, priors: Path | None) -> ChainsUnit:
         return ChainsUnit(
@@ -564,6 +580,7 @@ class _Build(Runner):
             job.balance,
             job.asked,
             self.config.teacher_fallback == "template",
+            self.wrong_in(job.surgery),
         )
 
     def _advance(self, job: _Job, priors: Path | None, priors_sha256: str) -> None:
@@ -587,6 +604,9 @@ class _Build(Runner):
                 earlier_facts=job.earlier_fp,
                 balance=job.balance_sha256,
             )
+            # A teacher is asked about all: what was marked wrong is left out of what it wrote.
+            if not config.taught:
+                job.chains_fp = self._reviewed(job, job.chains_fp)
             job.chains = self.place("chains", job.surgery, job.chains_fp, "chains")
         if config.taught and not job.taught:
             return
@@ -616,6 +636,15 @@ class _Build(Runner):
                 if size:
                     found.append((member.source, size))
         return tuple(found)
+
+    def tell_reviewed(self, gathered: Gathered) -> None:
+        """Say where marks of reviewers left nothing out."""
+        done = sum(item.count for item in gathered.left_out if item.what == "pair" and item.reason == REVIEWED)
+        if done < len(self.wrong):
+            self.warn(
+                f"--exclude-reviewed-wrong: {len(self.wrong) - done:,} of {len(self.wrong):,} chains marked wrong are not "
+                "in this build anyway: they are written otherwise now, or nothing asks for them"
+            )
 
     def check_unchanged(self, jobs: Sequence[_Job]) -> None:
         """Every file that was read is still the one that was read. Raises CotgenError."""
@@ -708,7 +737,11 @@ def build(
             # `all` is no property of the content: tomorrow there may be one more.
             named_sources = config.model_copy(update={"source": tuple(scan.source for scan in plan.scans)})
             effective = named_sources.effective(
-                tasks=tasks, split=plan.splits.name, excluded=plan.exclusion.entries, priors=named
+                tasks=tasks,
+                split=plan.splits.name,
+                excluded=plan.exclusion.entries,
+                priors=named,
+                wrong=run.wrong if config.exclude_reviewed_wrong else None,
             )
             output = Output(out, work, effective)
             output.claim(config.replace)
@@ -800,6 +833,7 @@ def _finish(run: _Build, output: Output, jobs: Sequence[_Job], priors: Path | No
             raise CotgenError(
                 f"No frame of {len(jobs)} surgeries gave a question: {reasons}{f'. Noted: {noted}' if noted else ''}"
             )
+        run.tell_reviewed(gathered)
         run.reporter.expect("pack", len(gathered.entries))
         start = time.monotonic()
         # The folder may have been moved away, and another put in its place, while the surgeries were read.

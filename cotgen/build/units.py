@@ -61,6 +61,8 @@ PRIORS_VERSION = 3
 _ENDS_EARLY = "ends before this frame."
 #: How many requests to a teacher are drafted for each surgery to know their length.
 _DRAFTS = 12
+#: Why a chain that a reviewer marked wrong is not there, as it stands in a manifest.
+REVIEWED = "marked wrong by a reviewer"
 #: How many names of left-out things are kept as examples.
 EXAMPLES = 10
 
@@ -294,6 +296,7 @@ class ChainsUnit:
         balance: the JSON file of the limits, or None where all questions are asked.
         asked: what a teacher wrote (`build.ask`), or None where templates write all.
         fallback: whether a question whose replies were all refused keeps its template chain.
+        wrong: `key#id` -> what reviewers marked wrong of it, for this surgery.
     """
 
     STEP: ClassVar[str] = "chains"
@@ -315,6 +318,7 @@ class ChainsUnit:
     balance: Path | None = None
     asked: Path | None = None
     fallback: bool = True
+    wrong: Mapping[str, frozenset[tuple[int, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,6 +529,11 @@ def asked_fingerprint(chains: str, told: Mapping[str, Any]) -> str:
 def taught_fingerprint(chains: str, asked: str) -> str:
     """The fingerprint of chains that a teacher wrote: that of the template's, and the sha256 of what it wrote."""
     return fingerprint({"step": "chains", "chains": chains, "asked": asked})
+
+
+def reviewed_fingerprint(chains: str, wrong: str) -> str:
+    """The fingerprint of chains without those that reviewers marked wrong: of all, and `wrong_sha256` of the marks."""
+    return fingerprint({"step": "chains", "chains": chains, "wrong": wrong})
 
 
 def _nothing(_: int) -> None:
@@ -774,6 +783,7 @@ def prepare(unit: ChainsUnit) -> Prepared:
 def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     from cotgen.build.taught import Taught
     from cotgen.chains.write import Written, write_scenes
+    from cotgen.inspect.reviews import is_wrong
     from cotgen.surgeries.identity import canonical
 
     ready = prepare(unit)
@@ -791,6 +801,8 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     )
     taught = Taught.read(unit.asked, unit.fallback) if unit.asked else None
     silent: list[str] = []
+    reviewed: list[str] = []
+    bare: list[str] = []
     samples: list[list[Any]] = []
     by_source: dict[str, Counter[str]] = {}
     pairs = 0
@@ -805,6 +817,17 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                 if scene.key not in balanced.frames and not (taught and scene.key in taught.frames):
                     silent.append(scene.key)
                 continue
+            if unit.wrong:
+                names = [
+                    f"{scene.key}#{pair.id}"
+                    for pair in own
+                    if is_wrong(pair, unit.wrong.get(f"{scene.key}#{pair.id}", ()))
+                ]
+                reviewed += names
+                own = [pair for pair in own if f"{scene.key}#{pair.id}" not in names]
+                if not own:
+                    bare.append(scene.key)
+                    continue
             row = rows[scene.index]
             sample = Sample(
                 key=scene.key,
@@ -847,6 +870,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
                     *_left_out(unit.surgery, report.missing, silent, written),
                     *balanced.left_out(),
                     *(taught.left_out() if taught else []),
+                    *_reviewed(reviewed, bare),
                 ],
                 **({"balance": balanced.lost} if balanced.lost else {}),
                 **({"teacher": taught.counts} if taught else {}),
@@ -897,6 +921,12 @@ def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], w
             ["pair", "the frame has no label that the first level of a chain could show", written.unwritten, []]
         )
     return lost
+
+
+def _reviewed(pairs: Sequence[str], frames: Sequence[str]) -> list[list[Any]]:
+    """Rows of (what, reason, count, examples): the pairs that reviewers marked wrong, and the frames that had no other."""
+    rows = (("pair", REVIEWED, pairs), ("frame", f"{REVIEWED}, all its questions", frames))
+    return [[what, why, len(names), list(names[:EXAMPLES])] for what, why, names in rows if names]
 
 
 #: What the join counts -> what a reader is told.

@@ -16,6 +16,7 @@ from cotgen.cli.hub import publish
 from cotgen.cli.hydrate import hydrate, pull
 from cotgen.cli.stats import stats
 from cotgen.cli.teacher import teacher_app
+from cotgen.cli.view import view
 
 if TYPE_CHECKING:
     from cotgen.build.config import BuildConfig
@@ -119,6 +120,10 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and how long it takes.")] = False,
     max_side: Annotated[int | None, typer.Option(help="Longest side of stored pictures in pixels.")] = None,
     exclude: Exclude = None,
+    exclude_reviewed_wrong: Annotated[
+        Path | None,
+        typer.Option(help="Leave out chains that reviewers marked wrong: a reviews.jsonl of `cotgen view`."),
+    ] = None,
     sample: Annotated[
         str | None,
         typer.Option(help="all (default), or changes:10 for each change of labels and every 10th second."),
@@ -191,6 +196,7 @@ def build(
         "limit": limit,
         "max_side": max_side,
         "exclude": exclude,
+        "exclude_reviewed_wrong": exclude_reviewed_wrong,
         "sample": sample,
         "context": context,
         "priors": priors,
@@ -452,4 +458,5 @@ app.command()(export)
 app.command()(publish)
 app.command()(pull)
 app.command()(hydrate)
+app.command()(view)
 app.add_typer(teacher_app)

@@ -25,6 +25,9 @@ def stats(
         Path | None, typer.Option(help="Write a report with pictures: one file that needs nothing else.")
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Another data set, put beside it with the differences.")] = None,
+    reviews: Annotated[
+        Path | None, typer.Option(help="Marks of reviewers. Default: DIR.reviews.jsonl beside DIR, where it is.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: all numbers, keys sorted.")] = False,
     least: Annotated[int, typer.Option(help="Pairs below which a class is called rare.")] = 50,
 ) -> None:
@@ -39,7 +42,7 @@ def stats(
     if html is not None and html.resolve().is_relative_to(folder.resolve()):
         raise CotgenError(f"{html} is in {folder}, which is sealed; give a file outside of it")
     console = make_console()
-    numbers = _count(console, folder)
+    numbers = _count(console, folder, reviews)
     other = _count(console, against) if against else None
     said = remarks(numbers, least=least)
     names = _names(folder, against)
@@ -56,7 +59,7 @@ def stats(
     if other is not None:
         _show_changes(console, numbers, other, names)
     if html is not None:
-        _print(console, f"The report is in {html}.")
+        console.print(f"The report is in {html}.", markup=False, highlight=False, soft_wrap=True)
 
 
 def _names(folder: Path, against: Path | None) -> tuple[str, str]:
@@ -65,7 +68,7 @@ def _names(folder: Path, against: Path | None) -> tuple[str, str]:
     return (one, other) if one != other else (f"{one} (1)", f"{other} (2)")
 
 
-def _count(console: Console, folder: Path) -> Statistics:
+def _count(console: Console, folder: Path, reviews: Path | None = None) -> Statistics:
     from rich.progress import Progress
 
     from cotgen.inspect.statistics import statistics
@@ -77,12 +80,13 @@ def _count(console: Console, folder: Path) -> Statistics:
             if done % 500 == 0:
                 bars.update(bar, completed=done, total=total)
 
-        return statistics(folder, progress=moved)
+        return statistics(folder, reviews=reviews, progress=moved)
 
 
 def _show(console: Console, folder: Path, numbers: Statistics, said: Sequence[str]) -> None:
-    from cotgen.cli.tables import _row, _table
+    from cotgen.cli.tables import _print, _row, _table
     from cotgen.inspect.balance import task_order
+    from cotgen.inspect.reviews import CHAIN
     from cotgen.records import SPLITS
 
     surgeries = [numbers.surgeries.get(split, 0) for split in SPLITS]
@@ -109,6 +113,10 @@ def _show(console: Console, folder: Path, numbers: Statistics, said: Sequence[st
         )
     if numbers.read < frames:
         _print(console, f"Chains, labels and boxes: of {numbers.read:,} frames, drawn.")
+    for row in numbers.reviews:
+        share = f"{100 * row.share:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f} %)"
+        what = "Chains as a whole" if row.basis == CHAIN else f"Sentences of basis {row.basis}"
+        _print(console, f"{what} by {row.writer}: reviewers accepted {share} of {row.right + row.wrong:,}.")
     if said:
         _print(console, "\nWorth a look:")
         for line in said[:_SHOWN]:
@@ -125,7 +133,7 @@ def _classes(numbers: Statistics, task: str) -> tuple[str, str, str]:
     row = next((row for row in rows if row.split == "train"), rows[0])
     top = f"{100 * row.majority:.0f} %{f' ({100 * row.uniform:.0f} %)' if row.uniform else ''}"
     name, n = row.ranked()[-1]
-    return f"{len(row.classes):,}", top, f"{display(name)} {n:,}"
+    return f"{len(row.classes):,}", top, f"{display(name)} ({n:,})"
 
 
 def _words(numbers: Statistics) -> dict[str, str]:
@@ -144,7 +152,7 @@ def _bits(numbers: Statistics) -> dict[str, str]:
 
 
 def _show_changes(console: Console, one: Statistics, other: Statistics, names: tuple[str, str]) -> None:
-    from cotgen.cli.tables import _row, _table
+    from cotgen.cli.tables import _print, _row, _table
     from cotgen.inspect.against import differences
     from cotgen.inspect.classes import display
 
@@ -161,7 +169,3 @@ def _show_changes(console: Console, one: Statistics, other: Statistics, names: t
         name = ": ".join(display(part) for part in row.name.split(": "))
         _row(table, row.group, name, *values, f"{row.change:+,.{digits}f}", row.unit)
     console.print(table)
-
-
-def _print(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

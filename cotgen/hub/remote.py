@@ -133,6 +133,11 @@ class Remote:
             path = self._api.hf_hub_download(**self._name, filename=name, revision=revision, cache_dir=scratch)
             return Path(path).read_bytes()
 
+    def fetch(self, name: str, revision: str) -> Path:
+        """Bring one file into the client's cache, where it stays; returns where it lies there."""
+        with self._asking(f"downloading {name} of {self.repo}", reading=True):
+            return Path(self._api.hf_hub_download(**self._name, filename=name, revision=revision))
+
     def settings(self) -> Settings:
         """Who sees it now."""
         with self._asking(f"reading the settings of {self.repo}"):

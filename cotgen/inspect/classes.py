@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cotgen.evaluation.blind import kind_of
-from cotgen.ontology import term
+from cotgen.inspect.words import name_of
 from cotgen.records import Pair
 from cotgen.tasks import TASKS, Question
 from cotgen.tasks.answers import NONE, spellings
@@ -82,11 +82,11 @@ _SETS = frozenset({"triplet.set", "tool.presence", "anatomy.presence", "cvs.crit
 def display(name: str) -> str:
     """A class in words: the display names of its terms; what names no term stays as it is."""
     head, equals, value = name.partition("=")
-    words = []
-    for part in head.split(","):
-        try:
-            words.append(term(part).name.removeprefix("the "))
-        except KeyError:
-            words.append(part)
+    words = [name_of(part).removeprefix("the ") for part in head.split(",")]
     text = " – ".join(words)
     return f"{text}: {value}" if equals else text
+
+
+def words(name: str) -> str:
+    """The name of a task or a check in words: `tool yes/no`, `suspect label`."""
+    return name.replace("yesno", "yes/no").replace("_", " ")

@@ -1,8 +1,10 @@
 """Pictures of the numbers: for a paper, for the card, for the report.
 
-Each function gives the bytes of one picture, SVG or PNG, on white; b"" where there is nothing to show. Within one version
-of matplotlib equal numbers give equal bytes: no date, no random names, fonts that come with matplotlib, text as outlines.
-Splits and levels differ by shape as well as by colour (Okabe and Ito's palette), so they can be told in grey.
+Each function gives the bytes of one picture, SVG or PNG, on white; b"" where there is nothing to show. With `beside`, the
+numbers of another folder, rows and scale are those of both, so that two pictures can be held beside each other.
+
+Within one version of matplotlib equal numbers give equal bytes: no date, no random names, fonts that come with matplotlib,
+text as outlines. Splits and levels differ by shape as well as by colour (Okabe and Ito's), so they can be told in grey.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cotgen.errors import CotgenError
 from cotgen.inspect.balance import split_order, task_order
-from cotgen.inspect.classes import display
+from cotgen.inspect.classes import display, words
 from cotgen.inspect.record import (
     AREAS,
     ENOUGH_CHAINS,
@@ -79,10 +81,11 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def overview(statistics: Statistics, form: Form = "svg") -> bytes:
+def overview(statistics: Statistics, form: Form = "svg", beside: Statistics | None = None) -> bytes:
     """Pairs of each task, by split."""
     counts = statistics.by("task", "split")
-    tasks = sorted({task for task, _ in counts}, key=task_order)
+    totals = _together(lambda numbers: numbers.by("task"), statistics, beside)
+    tasks = sorted({task for (task,) in totals}, key=task_order)
     splits = [name for name in _SPLITS if any(split == name for _, split in counts)]
     if not tasks:
         return b""
@@ -96,8 +99,8 @@ def overview(statistics: Statistics, form: Form = "svg") -> bytes:
             left = [a + b for a, b in zip(left, widths, strict=True)]
         for n, total in enumerate(left):
             axes.annotate(f"{total:,}", (total, n), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
-        axes.set_xlim(0, 1.14 * max(left))
-        _rows(axes, [_words(task) for task in tasks])
+        axes.set_xlim(0, 1.14 * max(totals.values()))
+        _rows(axes, [words(task) for task in tasks])
         _thousands(axes)
         axes.set_xlabel("pairs")
         _legend(axes)
@@ -105,7 +108,9 @@ def overview(statistics: Statistics, form: Form = "svg") -> bytes:
     return _picture(draw, len(tasks), form)
 
 
-def class_balance(statistics: Statistics, task: str, form: Form = "svg", kind: str = "") -> bytes:
+def class_balance(
+    statistics: Statistics, task: str, form: Form = "svg", kind: str = "", beside: Statistics | None = None
+) -> bytes:
     """The share of each class of the answers to one kind of question, by split.
 
     Args:
@@ -113,15 +118,19 @@ def class_balance(statistics: Statistics, task: str, form: Form = "svg", kind: s
         task: name of the task.
         form: `svg` or `png`.
         kind: kind of question; by default that of the task which has the most classes.
+        beside: of another folder.
     """
     rows = balance_of(statistics, task, kind)
     if not rows:
         return b""
-    asked = _is_asked(rows)
+    also = balance_of(beside, task, rows[0].kind) if beside else []
+    asked = _is_asked(rows + also)
     total: dict[str, int] = {}
-    for row in rows:
+    most = 0.0
+    for row in rows + also:
         for name, n in (row.subjects if asked else row.classes).items():
             total[name] = total.get(name, 0) + n
+            most = max(most, 100 * n / row.pairs)
     ranked = sorted(total, key=lambda name: (-total[name], name))
     shown = ranked[:MOST_CLASSES]
 
@@ -133,15 +142,14 @@ def class_balance(statistics: Statistics, task: str, form: Form = "svg", kind: s
             shares = [100 * counts.get(name, 0) / row.pairs for name in shown]
             axes.scatter(
                 shares, range(len(shown)), s=26, color=colour, marker=marker, label=row.split, zorder=3, clip_on=False
-            )  # fmt: skip
+            )
         for n, name in enumerate(shown):
             values = [100 * (row.subjects if asked else row.classes).get(name, 0) / row.pairs for row in rows]
             axes.plot([min(values), max(values)], [n, n], color=_LINE, linewidth=2, zorder=2)
         uniform = 0 if asked else max(row.uniform for row in rows)
         if uniform:
             axes.axvline(100 * uniform, color=_GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="uniform", zorder=1)
-        axes.set_xlim(left=0)
-        axes.margins(x=0.06)
+        axes.set_xlim(0, 1.06 * max(most, 1))
         _rows(axes, [display(name) for name in shown])
         what = "pairs that ask about it" if asked else "pairs with it in the answer" if rows[0].many else "pairs"
         more = f"; {len(ranked) - len(shown)} rarer classes not shown" if len(ranked) > len(shown) else ""
@@ -166,9 +174,11 @@ def _is_asked(rows: Sequence[Balance]) -> bool:
     return all(set(row.classes) <= {"yes", "no"} and row.subjects for row in rows)
 
 
-def chain_lengths(statistics: Statistics, form: Form = "svg") -> bytes:
+def chain_lengths(statistics: Statistics, form: Form = "svg", beside: Statistics | None = None) -> bytes:
     """Words of each level of the chains, by task and writer: median, middle half, and 5 to 95 %."""
-    rows = list(dict.fromkeys((row.task, row.writer) for row in statistics.lengths))
+    everyone = [*statistics.lengths, *(beside.lengths if beside else [])]
+    rows = sorted({(row.task, row.writer) for row in everyone}, key=lambda row: (task_order(row[0]), row[1]))
+    most = max((row.words.q95 for row in everyone), default=0)
     writers = {writer for _, writer in rows}
     if not rows:
         return b""
@@ -184,19 +194,21 @@ def chain_lengths(statistics: Statistics, form: Form = "svg") -> bytes:
                     line: dict[str, Any] = {"color": colour, "zorder": 2, "solid_capstyle": "butt"}
                     axes.plot([spread.q05, spread.q95], [y, y], linewidth=1.0, **line)
                     axes.plot([spread.q25, spread.q75], [y, y], linewidth=4.0, alpha=0.55, **line)
-                    axes.scatter([spread.median], [y], s=20, color=colour, marker=marker, zorder=3)
+                    axes.scatter([spread.median], [y], s=20, color=colour, marker=marker, zorder=3, clip_on=False)
             axes.scatter([], [], s=26, color=colour, marker=marker, label=f"{level} {LEVEL_NAMES[level]}")
-        axes.set_xlim(left=0)
-        _rows(axes, [_words(task) if len(writers) == 1 else f"{_words(task)} · {writer}" for task, writer in rows])
+        axes.set_xlim(0, 1.04 * max(most, 1))
+        _rows(axes, [words(task) if len(writers) == 1 else f"{words(task)} · {writer}" for task, writer in rows])
         axes.set_xlabel("words a chain has at a level: median, middle half, 5 to 95 %")
         _legend(axes)
 
     return _picture(draw, 2 * len(rows), form)
 
 
-def skeleton_entropy(statistics: Statistics, form: Form = "svg") -> bytes:
+def skeleton_entropy(statistics: Statistics, form: Form = "svg", beside: Statistics | None = None) -> bytes:
     """Bits over plans and skeletons among chains with equal facts, by task, with the design's floors."""
     rows = [row for row in statistics.diversity if row.cell_chains]
+    everyone = [*rows, *(row for row in (beside.diversity if beside else []) if row.cell_chains)]
+    tasks = sorted({row.task for row in everyone}, key=task_order)
     if not rows:
         return b""
 
@@ -204,21 +216,25 @@ def skeleton_entropy(statistics: Statistics, form: Form = "svg") -> bytes:
         axes = _axes(figure)
         series = (("plans", "#0072B2", "o", PLAN_BITS), ("skeletons", "#D55E00", "s", SKELETON_BITS))
         for name, colour, marker, floor in series:
-            for n, row in enumerate(rows):
+            for row in rows:
+                n = tasks.index(row.task)
                 bits = row.cell_plan_bits if name == "plans" else row.cell_skeleton_bits
                 face = colour if row.enough else "white"
-                axes.scatter([bits], [n], s=34, marker=marker, facecolor=face, edgecolor=colour, zorder=3)
+                axes.scatter(
+                    [bits], [n], s=34, marker=marker, facecolor=face, edgecolor=colour, zorder=3, clip_on=False
+                )
             axes.scatter([], [], s=34, marker=marker, color=colour, label=name)
             axes.axvline(floor, color=colour, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=f"floor, {name}")
         if not all(row.enough for row in rows):
             axes.scatter([], [], s=34, facecolor="white", edgecolor=_GREY, label=f"under {ENOUGH_CHAINS} chains")
-        axes.set_xlim(0, 1.06 * max(SKELETON_BITS + 1, *(row.cell_skeleton_bits for row in rows)))
-        _rows(axes, [_words(row.task) for row in rows])
+        axes.set_xlim(0, 1.06 * max(SKELETON_BITS + 1, *(row.cell_skeleton_bits for row in everyone)))
+        _rows(axes, [words(task) for task in tasks])
         axes.set_xlabel("entropy in bits among chains with equal facts, question and answer")
-        _counts(axes, [[row.cell_chains] for row in rows])
+        chains = {row.task: row.cell_chains for row in rows}
+        _counts(axes, [[chains.get(task, 0)] for task in tasks])
         _legend(axes)
 
-    return _picture(draw, len(rows), form)
+    return _picture(draw, len(tasks), form)
 
 
 def findings(statistics: Statistics, form: Form = "svg") -> bytes:
@@ -238,7 +254,7 @@ def findings(statistics: Statistics, form: Form = "svg") -> bytes:
             text = f"{counts[name]:,} ({share:.2f} %)"
             axes.annotate(text, (counts[name], n), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_xlim(0, 1.3 * max(counts.values()))
-        _rows(axes, [_words(name) for name in names])
+        _rows(axes, [words(name) for name in names])
         _thousands(axes)
         axes.set_xlabel(f"pairs with a soft finding, of {statistics.total:,}")
 
@@ -282,7 +298,7 @@ def _shares(
                 )  # fmt: skip
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_xlim(0, 100)
-        _rows(axes, [_words(task) for task in tasks])
+        _rows(axes, [words(task) for task in tasks])
         axes.set_xlabel(label)
         _legend(axes)
 
@@ -354,7 +370,7 @@ def ribbons(rows: Sequence[Ribbon], form: Form = "svg") -> bytes:
         _rows(axes, labels)
         axes.grid(visible=False)
         axes.set_xlabel("minutes")
-        _legend(axes, columns=3)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=1.4, columnspacing=1.2)
 
     return _picture(draw, len(rows), form, above=0.16 * -(-len(phases) // 3))
 
@@ -412,7 +428,7 @@ def box_maps(rows: Sequence[Boxes], form: Form = "svg") -> bytes:
                 shares, cmap="cividis", vmin=0, vmax=max(1.0, *(max(line) for line in shares)), aspect="auto",
                 extent=(0, 100, 100, 0), interpolation="nearest",
             )  # fmt: skip
-            axes.set_title(f"{display(row.term)}\n{row.boxes:,} boxes, {_median_area(row)}", fontsize=8.5)
+            axes.set_title(f"{display(row.term)}\n{row.boxes:,} boxes, {_median_area(row)}", fontsize=8)
             axes.set_xticks([0, 50, 100], ["0", "50", "100 %"], fontsize=7)
             axes.set_yticks([0, 50, 100], ["0", "50", "100 %"], fontsize=7)
             axes.set_box_aspect(GRID[1] / GRID[0])
@@ -420,7 +436,7 @@ def box_maps(rows: Sequence[Boxes], form: Form = "svg") -> bytes:
             bar.ax.tick_params(labelsize=7, width=0.5)
             bar.outline.set_visible(False)
 
-    return _picture(draw, 8.2 * lines, form)
+    return _picture(draw, 6.6 * lines - 2, form)
 
 
 def _median_area(row: Boxes) -> str:
@@ -429,9 +445,9 @@ def _median_area(row: Boxes) -> str:
         seen += count
         if 2 * seen >= row.boxes:
             if n == len(AREAS):
-                return f"median over {AREAS[-1] / 10:g} % of the picture"
+                return f"median > {AREAS[-1] / 10:g} %"
             low = AREAS[n - 1] / 10 if n else 0
-            return f"median {low:g}–{AREAS[n] / 10:g} % of the picture"
+            return f"median {low:g}–{AREAS[n] / 10:g} %"
     return ""
 
 
@@ -464,6 +480,16 @@ def _styled() -> Iterator[None]:
         yield
 
 
+def _together(
+    counts: Callable[[Statistics], dict[tuple[str, ...], int]], one: Statistics, other: Statistics | None
+) -> dict[tuple[str, ...], int]:
+    """What either has, with the larger of both counts."""
+    found = counts(one)
+    for key, n in (counts(other) if other else {}).items():
+        found[key] = max(n, found.get(key, 0))
+    return found
+
+
 def _axes(figure: Figure) -> Axes:
     return figure.add_subplot()
 
@@ -493,9 +519,9 @@ def _counts(axes: Axes, rows: Sequence[Sequence[int]]) -> None:
         )  # fmt: skip
 
 
-def _legend(axes: Axes, columns: int = 5) -> None:
+def _legend(axes: Axes) -> None:
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2,
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, borderaxespad=0.2,
         handletextpad=0.4, columnspacing=1.2, handlelength=1.4,
     )  # fmt: skip
 
@@ -509,7 +535,3 @@ def _colours(n: int) -> Sequence[str]:
 
     scale = colormaps["turbo"]
     return [to_hex(scale((k + 0.5) / n)) for k in range(n)]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -33,9 +33,9 @@ def remarks(statistics: Statistics, *, least: int = LEAST_PAIRS) -> list[str]:
     said: dict[str, list[str]] = {}
     for about, text in (
         *_empty_splits(statistics),
-        *_missing(statistics),
         *_dominant(statistics),
         *_plans(statistics),
+        *_missing(statistics),
         *_rare(statistics, least),
         *_suspects(statistics),
     ):
@@ -61,8 +61,10 @@ def _missing(statistics: Statistics) -> Iterator[tuple[str, str]]:
     for kind, found in asked.items():
         for split in sorted(splits - found, key=SPLITS.index):
             absent[split].append(kind)
-    for split, kinds in absent.items():
-        yield "", f"{split.capitalize()} has no question of {_listed(kinds)}, which other splits have."
+    for kinds in dict.fromkeys(map(tuple, absent.values())):
+        where = [split for split in SPLITS if tuple(absent.get(split, ())) == kinds]
+        have = "has" if len(where) == 1 else "have"
+        yield "", f"{' and '.join(where).capitalize()} {have} no question of {_listed(kinds)}, unlike other splits."
     for kind, rows in _by_kind(statistics):
         lacking = []
         for row in rows:
@@ -72,7 +74,7 @@ def _missing(statistics: Statistics) -> Iterator[tuple[str, str]]:
             elif none:
                 lacking.append(f"{row.split} lacks {_listed([display(name) for name in none])}")
         if lacking:
-            yield kind, f"no answer has what other splits have: {'; '.join(lacking)}."
+            yield kind, f"{'; '.join(lacking)}."
 
 
 def _dominant(statistics: Statistics) -> Iterator[tuple[str, str]]:

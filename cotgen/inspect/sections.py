@@ -11,7 +11,7 @@ from typing import Literal
 from cotgen.inspect import plots
 from cotgen.inspect.against import differences
 from cotgen.inspect.balance import split_order, task_order
-from cotgen.inspect.classes import display
+from cotgen.inspect.classes import display, words
 from cotgen.inspect.record import AREAS, MOST_PLAN, PLAN_BITS, SKELETON_BITS, Balance, Statistics, Together
 from cotgen.inspect.remarks import LEAST_PAIRS, remarks
 from cotgen.records import LEVEL_NAMES, SPLITS
@@ -152,7 +152,7 @@ def _pairs(numbers: Statistics) -> Iterator[Part]:
     splits = _splits(numbers)
     counts = numbers.by("task", "split")
     rows = [
-        Row((_words(task), *_numbers([counts.get((task, split), 0) for split in splits]), f"{n:,}"))
+        Row((words(task), *_numbers([counts.get((task, split), 0) for split in splits]), f"{n:,}"))
         for (task,), n in sorted(numbers.by("task").items(), key=lambda item: task_order(item[0][0]))
     ]
     by_split = numbers.by("split")
@@ -190,7 +190,7 @@ def _balance(numbers: Statistics, least: int) -> Iterator[Part]:
     )
     for task, group in groupby(numbers.balance, key=lambda row: row.task):
         rows = list(group)
-        yield Text(_words(task).capitalize(), "heading")
+        yield Text(words(task).capitalize(), "heading")
         shown = plots.balance_of(numbers, task)
         if shown:
             kind = shown[0].kind
@@ -224,24 +224,32 @@ def _class_table(title: str, found: Sequence[Balance], least: int) -> Table:
             total[name] = total.get(name, 0) + n
     rare = {name for row in found for name, _ in row.rare(pairs=least)}
     ranked = sorted(total, key=lambda name: (-total[name], name))
-    lines = [
+    asked = {name: sum(row.subjects.get(name, 0) for row in found) for row in found for name in row.subjects}
+    if asked == total:
+        asked = {}
+    # What shares must be compared with stands first, where no one has to scroll for it.
+    lines = [Row(("all", *(c for row in found for c in (f"{row.pairs:,}", ""))))]
+    cells = [c for row in found for c in _count(row.commonest_pairs, row.pairs)]
+    lines.append(Row(("the most frequent whole answer", *cells)))
+    if not found[0].many:
+        lines.append(Row(("equal shares", *(c for row in found for c in ("", f"{100 * row.uniform:.1f} %")))))
+    lines += [
         Row((display(name), *(c for row in found for c in _count(row.classes.get(name, 0), row.pairs))), name in rare)
         for name in ranked[:_ROWS]
     ]
     if len(ranked) > _ROWS:
         rest = [sum(row.classes.get(name, 0) for name in ranked[_ROWS:]) for row in found]
-        cells = (c for n, row in zip(rest, found, strict=True) for c in _count(n, row.pairs))
+        cells = [c for n, row in zip(rest, found, strict=True) for c in _count(n, row.pairs)]
         lines.append(Row((f"{len(ranked) - _ROWS:,} more", *cells)))
-    subjects = sorted({name for row in found for name in row.subjects})
     lines += [
-        Row((f"asks about {display(name)}", *(c for row in found for c in _count(row.subjects[name], row.pairs))))
-        for name in subjects[:_ROWS]
+        Row(
+            (
+                f"asks about {display(name)}",
+                *(c for row in found for c in _count(row.subjects.get(name, 0), row.pairs)),
+            )
+        )
+        for name in sorted(asked, key=lambda name: (-asked[name], name))[:_ROWS]
     ]
-    cells = (c for row in found for c in _count(row.commonest_pairs, row.pairs))
-    lines.append(Row(("the most frequent whole answer", *cells)))
-    if not found[0].many:
-        lines.append(Row(("equal shares", *(c for row in found for c in ("", f"{100 * row.uniform:.1f} %")))))
-    lines.append(Row(("all", *(c for row in found for c in (f"{row.pairs:,}", "")))))
     columns = ("class", *(c for row in found for c in (row.split, "share")))
     note = "; an answer may hold several classes" if found[0].many else ""
     return Table(f"{title}: pairs by class and split{note}", columns, tuple(lines))
@@ -255,7 +263,7 @@ def _phases(numbers: Statistics) -> Iterator[Part]:
             yield from _figure(
                 plots.ribbons(part),
                 f"Ribbons: the phases of {len({row.surgery for row in part})} surgeries of {family} over minutes.",
-                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no frame of it is in the folder.",
+                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no label, or no frame in the folder.",
             )
         minutes: dict[str, dict[str, list[float]]] = {}
         for row in rows:
@@ -340,7 +348,8 @@ def _boxes(numbers: Statistics) -> Iterator[Part]:
         yield from _figure(
             plots.box_maps(rows),
             f"Maps: where the boxes of {title} lie in the picture, for {min(12, len(rows))} things.",
-            f"Boxes of {title}: how many % of the boxes of a thing lie over each place of the picture.",
+            f"Boxes of {title}: how many % of the boxes of a thing lie over each place of the picture; median: of the share "
+            "of the picture that a box takes.",
         )
         yield Table(
             f"Boxes of {title} by the share of the picture that they take",
@@ -361,7 +370,7 @@ def _lengths(numbers: Statistics) -> Iterator[Part]:
             ("task", "writer", "level", "chains", "words: median", "5 to 95 %", "most", "sentences: mean"),
             tuple(
                 Row((
-                    _words(row.task), row.writer, f"{row.level} {LEVEL_NAMES.get(row.level, '')}", f"{row.chains:,}",
+                    words(row.task), row.writer, f"{row.level} {LEVEL_NAMES.get(row.level, '')}", f"{row.chains:,}",
                     f"{row.words.median:,}", f"{row.words.q05:,} to {row.words.q95:,}", f"{row.words.most:,}",
                     f"{row.sentences.total / row.chains:.2f}",
                 ))
@@ -390,7 +399,7 @@ def _support(numbers: Statistics) -> Iterator[Part]:
             "Support by task",
             ("task", *(c for name in names for c in (name, "share"))),
             tuple(
-                Row((_words(task), *(c for name in names for c in _count(counts.get((task, name), 0), total))))
+                Row((words(task), *(c for name in names for c in _count(counts.get((task, name), 0), total))))
                 for (task,), total in sorted(totals.items(), key=lambda item: task_order(item[0][0]))
             ),
         )
@@ -415,7 +424,7 @@ def _variety(numbers: Statistics) -> Iterator[Part]:
         ("task", "question", "chains", "plans: bits", "skeletons: bits", "top plan", "all chains", "skeletons: bits"),
         tuple(
             Row((
-                _words(row.task), row.cell, f"{row.cell_chains:,}", f"{row.cell_plan_bits:.2f}",
+                words(row.task), row.cell, f"{row.cell_chains:,}", f"{row.cell_plan_bits:.2f}",
                 f"{row.cell_skeleton_bits:.2f}", f"{100 * row.plan_share:.1f} %", f"{row.chains:,}",
                 f"{row.skeleton_bits:.2f}",
             ))
@@ -426,7 +435,7 @@ def _variety(numbers: Statistics) -> Iterator[Part]:
     for row in numbers.diversity:
         if row.most:
             yield Text(
-                f"{_words(row.task).capitalize()}: the most frequent skeletons of {row.chains:,} chains", "heading"
+                f"{words(row.task).capitalize()}: the most frequent skeletons of {row.chains:,} chains", "heading"
             )
             yield Forms(
                 tuple(
@@ -458,7 +467,7 @@ def _findings(numbers: Statistics) -> Iterator[Part]:
         ("check", "task", "writer", "pairs", "of the task's"),
         tuple(
             Row((
-                _words(row.check), _words(row.task), row.writer, f"{row.pairs:,}",
+                words(row.check), words(row.task), row.writer, f"{row.pairs:,}",
                 f"{100 * row.pairs / totals[row.task, row.writer]:.2f} %",
             ))
             for row in numbers.findings
@@ -504,14 +513,26 @@ def _reviews(numbers: Statistics) -> Iterator[Part]:
 def _against(numbers: Statistics, other: Statistics, names: tuple[str, str]) -> Iterator[Part]:
     """The main pictures of both beside each other, and the numbers with their differences."""
     tasks = sorted({*numbers.tasks(), *other.tasks()}, key=task_order)
-    shown = [("pairs by task and split", plots.overview(numbers), plots.overview(other))]
-    shown += [
-        (f"balance of {_words(task)}", plots.class_balance(numbers, task), plots.class_balance(other, task))
-        for task in tasks
-        if task in numbers.tasks() and task in other.tasks()
-    ]
-    shown.append(("words of each level", plots.chain_lengths(numbers), plots.chain_lengths(other)))
-    shown.append(("entropy with equal facts", plots.skeleton_entropy(numbers), plots.skeleton_entropy(other)))
+    shown = [("pairs by task and split", plots.overview(numbers, beside=other), plots.overview(other, beside=numbers))]
+    for task in tasks:
+        # The same kind of question on both sides, where both ask it.
+        asked = plots.balance_of(numbers, task)
+        if asked and plots.balance_of(other, task, asked[0].kind):
+            left, right = (
+                plots.class_balance(one, task, kind=asked[0].kind, beside=two)
+                for one, two in ((numbers, other), (other, numbers))
+            )
+            shown.append((f"balance of {asked[0].kind}", left, right))
+    shown.append(
+        ("words of each level", plots.chain_lengths(numbers, beside=other), plots.chain_lengths(other, beside=numbers))
+    )
+    shown.append(
+        (
+            "entropy with equal facts",
+            plots.skeleton_entropy(numbers, beside=other),
+            plots.skeleton_entropy(other, beside=numbers),
+        )
+    )
     for what, left, right in shown:
         figures = tuple(
             Picture(_uri(svg), f"{name}: {what}", f"{name}: {what}")
@@ -565,7 +586,3 @@ def _count(n: int, total: int) -> tuple[str, str]:
 
 def _numbers(counts: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"{n:,}" for n in counts)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

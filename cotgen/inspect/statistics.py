@@ -17,7 +17,8 @@ from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.inspect.balance import balances, finding_counts, pair_counts
 from cotgen.inspect.frames import FrameCounts
-from cotgen.inspect.record import Statistics
+from cotgen.inspect.record import ReviewShare, Statistics
+from cotgen.inspect.reviews import acceptance
 from cotgen.inspect.variety import Variety
 from cotgen.shards.index import INDEX, checked_index
 from cotgen.shards.stored import StoredRecords
@@ -29,13 +30,18 @@ MOST_FRAMES = 200_000
 
 
 def statistics(
-    folder: Path, *, most: int = MOST_FRAMES, progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    *,
+    most: int = MOST_FRAMES,
+    reviews: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Statistics:
     """Count what is in a folder.
 
     Args:
         folder: a finished data set, with or without pictures.
         most: frames that are read in the shards, about; of more, so many are drawn.
+        reviews: the marks of reviewers; by default those beside the folder, where there are any.
         progress: called with the frames looked at and their number.
 
     Raises:
@@ -92,4 +98,20 @@ def statistics(
         found=found,
         disputed={kind: int(n) for kind, n in sorted(manifest.counts.get("disputed", {}).items())},
         agreement=frames.agreement(),
+        reviews=_reviews(folder, reviews),
     )
+
+
+def _reviews(folder: Path, file: Path | None) -> list[ReviewShare]:
+    return [
+        ReviewShare(
+            basis=share.basis,
+            writer=share.writer,
+            right=share.right,
+            wrong=share.wrong,
+            unsure=share.unsure,
+            low=round(share.interval[0], 6),
+            high=round(share.interval[1], 6),
+        )
+        for share in acceptance(folder, file).shares
+    ]

@@ -5,6 +5,7 @@ from cotgen.records.fact import Fact, Measured
 from cotgen.records.frame import Frame
 from cotgen.records.manifest import LeftOut, Manifest, Shard, SourceTerms
 from cotgen.records.pair import Finding, Pair, Severity, Support
+from cotgen.records.review import VERDICTS, WHOLE_CHAIN, Review, Verdict, marked_sha256
 from cotgen.records.sample import SPLITS, Context, Sample, Split, sample_key, surgery_of_key
 from cotgen.records.scene import Scene, disputes
 from cotgen.records.statement import BASES, LEVEL_NAMES, Basis, EvidenceRef, Statement
@@ -13,6 +14,8 @@ __all__ = [
     "BASES",
     "LEVEL_NAMES",
     "SPLITS",
+    "VERDICTS",
+    "WHOLE_CHAIN",
     "Basis",
     "Context",
     "EvidenceRef",
@@ -24,6 +27,7 @@ __all__ = [
     "Measured",
     "Pair",
     "Record",
+    "Review",
     "Sample",
     "Scene",
     "Severity",
@@ -32,8 +36,10 @@ __all__ = [
     "Split",
     "Statement",
     "Support",
+    "Verdict",
     "canonical_json",
     "disputes",
+    "marked_sha256",
     "sample_key",
     "surgery_of_key",
 ]

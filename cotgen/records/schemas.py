@@ -9,9 +9,10 @@ import orjson
 
 from cotgen.records.base import Record
 from cotgen.records.manifest import Manifest
+from cotgen.records.review import Review
 from cotgen.records.sample import Sample
 
-RECORDS: dict[str, type[Record]] = {"sample": Sample, "manifest": Manifest}
+RECORDS: dict[str, type[Record]] = {"sample": Sample, "manifest": Manifest, "review": Review}
 
 
 def schema_files() -> dict[str, bytes]:

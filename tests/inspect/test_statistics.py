@@ -2,12 +2,15 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from cotgen.chains.diversity import entropy_bits, skeleton
 from cotgen.inspect.record import Balance, Spread, Statistics, bits_of
+from cotgen.inspect.reviews import ReviewFile
 from cotgen.inspect.statistics import statistics
+from cotgen.records import Review, Verdict
 from tests.shards.samples import Made
 
 
@@ -126,3 +129,15 @@ def test_quantiles_are_values_that_occur() -> None:
 def test_entropy_of_equal_shares_is_their_logarithm() -> None:
     assert bits_of([5, 5, 5, 5, 0]) == 2.0
     assert bits_of([]) == 0.0
+
+
+def test_marks_of_reviewers_beside_the_folder_are_counted(made: Made, folder: Path, tmp_path: Path) -> None:
+    marks = ReviewFile(tmp_path / "marks.jsonl")
+    for n, verdict in enumerate(("right", "right", "wrong", "unsure")):
+        sample = made.samples[n]
+        marks.add(Review.of(sample.key, sample.pairs[0], 0, cast(Verdict, verdict), "Ada"))
+    (row,) = statistics(folder, reviews=tmp_path / "marks.jsonl").reviews
+    assert (row.basis, row.writer) == ("label", "template/1")
+    assert (row.right, row.wrong, row.unsure, row.share) == (2, 1, 1, 2 / 3)
+    assert (row.low, row.high) == pytest.approx((0.2077, 0.9385), abs=1e-4)
+    assert statistics(folder).reviews == []

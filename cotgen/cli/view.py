@@ -1,0 +1,75 @@
+"""`cotgen view`: a finished folder in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def view(
+    folder: Annotated[str, typer.Argument(help="A finished data set, or ORG/NAME[@REVISION] on the Hub.")],
+    other: Annotated[str, typer.Argument(help="Another one, shown beside it.")] = "",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. Any but loopback needs the token in the address that is printed."),
+    ] = "127.0.0.1",
+    reviewer: Annotated[str, typer.Option(help="Who reviews; the page asks where it is not given.")] = "",
+    reviews: Annotated[
+        Path | None, typer.Option(help="Where marks are kept. Default: FOLDER.reviews.jsonl beside FOLDER.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help='A model\'s replies: JSON lines {"pair": "key#id", "response": "..."}.'),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Where searchable text is kept. Default: $COTGEN_WORK, FOLDER.work, or the user's cache."),
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Look at a data set in the browser: frames, chains and what each sentence rests on; mark what is right or wrong."""
+    from cotgen.inspect.predictions import Predictions
+    from cotgen.inspect.reviews import ReviewFile, reviews_file
+    from cotgen.inspect.server import ViewServer
+    from cotgen.inspect.text import cache_file
+    from cotgen.inspect.viewer import Folder, Viewer
+
+    folders = []
+    for name in [folder, *([other] if other else [])]:
+        path, fetch = _located(name)
+        # The chains of a repository are not read for a search: that would bring all of its shards here.
+        folders.append(
+            Folder(path, None if fetch else cache_file(path, os.environ, work), fetch, name if fetch else "")
+        )
+    first = folders[0]
+    marks = reviews or (
+        Path(f"{folder.replace('/', '--')}.reviews.jsonl") if first.fetch else reviews_file(first.path)
+    )
+    viewer = Viewer(folders, ReviewFile(marks), reviewer, Predictions(predictions) if predictions else None)
+    with ViewServer(viewer, host, port) as server:
+        typer.echo(f"{server.url}")
+        typer.echo(f"Marks are kept in {marks}. Ctrl-C ends the viewer.")
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        with contextlib.suppress(KeyboardInterrupt):
+            # Waits in pieces: where another thread is handed the signal, nothing else would wake this one.
+            while True:
+                time.sleep(0.5)
+
+
+def _located(name: str) -> tuple[Path, Callable[[str], None] | None]:
+    """The folder of a data set, and what brings a shard of it that is not here yet; None where all are."""
+    from cotgen.hub.browse import is_repository, open_repository
+
+    if Path(name).exists() or not is_repository(name):
+        return Path(name), None
+    return open_repository(name)

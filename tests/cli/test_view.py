@@ -1,0 +1,56 @@
+"""`cotgen view` from the command line: what it prints, how it ends, and what it says when it cannot begin."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.shards.samples import make, write_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(make(seconds=3), tmp_path_factory.mktemp("data") / "set")
+
+
+def start(*arguments: Any, home: Path) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "COTGEN_WORK": ""}
+    command = [sys.executable, "-m", "cotgen", "view", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_it_prints_its_address_and_ends_at_ctrl_c(folder: Path, tmp_path: Path) -> None:
+    view = start(folder, "--port", "0", "--reviewer", "Ada", home=tmp_path)
+    assert view.stdout
+    address = view.stdout.readline().strip()
+    assert "set.reviews.jsonl" in view.stdout.readline()
+    with urllib.request.urlopen(f"{address}api/about") as answer:
+        assert orjson.loads(answer.read())["reviewer"] == "Ada"
+    view.send_signal(signal.SIGINT)
+    _, errors = view.communicate(timeout=20)
+    assert view.returncode == 0 and errors == ""
+    # What it keeps for itself is neither in the folder nor beside it.
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["set", "set.receipts"]
+
+
+def test_what_keeps_it_from_beginning_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        view = start(folder, "--port", port, home=tmp_path)
+        _, errors = view.communicate(timeout=20)
+    assert view.returncode and f"port {port}, cannot be listened on" in errors and "Traceback" not in errors
+    view = start(tmp_path / "nothing", home=tmp_path)
+    _, errors = view.communicate(timeout=20)
+    assert view.returncode and "is not there" in errors and "Traceback" not in errors
+    wrong = tmp_path / "predictions.jsonl"
+    wrong.write_text('{"pair": "a#b.c", "response": "x"}\n{"pair": 1}\n')
+    view = start(folder, "--predictions", wrong, home=tmp_path)
+    _, errors = view.communicate(timeout=20)
+    assert view.returncode and "predictions.jsonl:2: expected" in errors
