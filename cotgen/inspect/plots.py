@@ -78,6 +78,8 @@ _STYLE: dict[str, Any] = {
     "xtick.color": "#222222",
     "ytick.color": "#222222",
     "path.simplify": False,
+    # Ends that project, matplotlib's default, would tell of values that do not occur.
+    "lines.solid_capstyle": "butt",
 }
 
 
