@@ -64,6 +64,8 @@ export function showChain(given) {
     ),
     hasKey ? "" : el("p.note", {}, "The other data set has no such question."),
   );
+  const asked = document.querySelector("#read .questions");
+  asked.scrollTop = asked.querySelector("[aria-current]").offsetTop - 31;
 }
 
 const isAnswer = (option, n, pair) => pair.answer === option || pair.answer === LETTERS[n];

@@ -69,10 +69,10 @@ export function reviewer(sample, pair, changed) {
               mark(n, verdict);
             },
           },
-          sign,
+          el("span", {}, sign),
         ),
       ),
-      el("button.mark.note", { type: "button", tabindex: -1, title: "Note (n)", "aria-label": "Note", "aria-pressed": String(Boolean(own?.note)), onclick: (event) => { event.stopPropagation(); note(n); } }, "✎"),
+      el("button.mark.note", { type: "button", tabindex: -1, title: "Note (n)", "aria-label": "Note", "aria-pressed": String(Boolean(own?.note)), onclick: (event) => { event.stopPropagation(); note(n); } }, el("span", {}, "✎")),
     );
   };
   const note = async (n) => {
