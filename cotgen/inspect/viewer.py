@@ -328,7 +328,10 @@ class Viewer:
         mark = Review.of(key, pair, body["statement"], body["verdict"], reviewer, note)
         if mark.sha256 != body["sha256"]:
             raise UnknownError("the chain is another one now; load the page again")
-        self.reviews.add(mark)
+        try:
+            self.reviews.add(mark)
+        except CotgenError as error:
+            raise CotgenError(f"{error}. Or begin `cotgen view` with --reviews FILE") from error
         return {"marks": self.marks_of(body["pair"], pair)}
 
     def marks_of(self, name: str, pair: Pair) -> Any:

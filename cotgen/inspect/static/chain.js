@@ -93,6 +93,7 @@ export function chainColumn({ sample, pair, title, other, select, point, review 
         "aria-label": `Sentence ${n}, ${item.basis}: ${item.text}`,
         onclick: () => select?.(n, node),
         onfocus: () => point?.(n),
+        onblur: () => point?.(null),
         onmouseenter: () => point?.(n),
         onmouseleave: () => point?.(null),
       },

@@ -28,6 +28,8 @@ export async function showFilters(about, reviewer, change, toggle, clear) {
   const strata = Object.fromEntries(about.strata.map((name) => [name, name]));
   const holder = at("filters");
   const kept = holder.scrollTop;
+  const focused = holder.contains(document.activeElement) ? document.activeElement : null;
+  const same = focused?.dataset.facet ? `[data-facet="${CSS.escape(focused.dataset.facet)}"][data-value="${CSS.escape(focused.dataset.value)}"]` : focused?.name ? `[name="${focused.name}"]` : "";
   holder.replaceChildren(
     el("div.row", {}, el("h2", {}, "Filters"), filtersSet() ? el("button.quiet", { type: "button", onclick: clear }, "Clear") : ""),
     choice("Order", "order", ORDERS, change),
@@ -38,6 +40,7 @@ export async function showFilters(about, reviewer, change, toggle, clear) {
     ...FACETS.filter((facet) => counts[facet]).map((facet) => group(facet, counts[facet], toggle)),
   );
   holder.scrollTop = kept;
+  if (same) holder.querySelector(same)?.focus({ preventScroll: true });
 }
 
 function group(facet, counts, toggle) {
