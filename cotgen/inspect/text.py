@@ -128,8 +128,10 @@ class TextIndex:
         phrase = " ".join(f'"{word.replace(chr(34), " ")}"*' for word in words_in(query))
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as db:
             # Words that are nothing but signs are no query, and found nowhere.
-            found = db.execute("SELECT rowid FROM text WHERE text MATCH ?", (phrase,))
-            mask[np.fromiter((row for (row,) in found), dtype=np.int64)] = True
+            # One string instead of 300,000 rows: a quarter of the time for a common word.
+            (found,) = db.execute("SELECT group_concat(rowid) FROM text WHERE text MATCH ?", (phrase,)).fetchone()
+            if found:
+                mask[np.fromstring(found, dtype=np.int64, sep=",")] = True
         return mask
 
     def with_basis(self, bases: Iterable[str]) -> NDArray[np.bool_] | None:
