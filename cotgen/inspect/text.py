@@ -185,18 +185,20 @@ def write_text(folder: Path, file: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _end_with_parent() -> None:
-    """Nobody waits for the result once whoever asked for it is gone."""
+def _end_with_parent(file: Path) -> None:
+    """Nobody waits for the result once whoever asked for it is gone; what is half-written goes too."""
     # Not sys.stdin: its lock would be held when the interpreter ends.
     while os.read(0, 1 << 10):
         pass
+    for part in file.parent.glob(f".{file.name}.{os.getpid()}-*"):
+        part.unlink(missing_ok=True)
     os._exit(1)
 
 
 def main() -> None:
     """`python -m cotgen.inspect.text FOLDER FILE`."""
     folder, file = Path(sys.argv[1]), Path(sys.argv[2])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(file,), daemon=True).start()
     os.nice(10)
     try:
         write_text(folder, file)
