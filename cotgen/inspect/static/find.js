@@ -4,7 +4,7 @@ import { at, ask, el, number } from "./dom.js";
 import { FACETS, filterQuery, filtersSet, state } from "./state.js";
 
 const NAMES = { split: "Split", task: "Task", support: "Support", writer: "Writer", source: "Source", surgery: "Surgery", term: "Term", finding: "Finding", basis: "Basis" };
-const ORDERS = { "": "as stored", time: "by time", draw: "drawn, strata in turn" };
+const ORDERS = { "": "as stored", time: "by time", draw: "drawn, by strata" };
 const REVIEWS = { "": "any", todo: "not yet by me", mine: "by me", right: "marked right", wrong: "marked wrong", unsure: "marked unsure", disputed: "contradictory" };
 const REPLIES = { "": "any", same: "answer as stored", other: "another answer", none: "no reply" };
 const DIFFERENCES = { "": "any", both: "in both", only: "only here", answer: "another answer", support: "another support", writer: "another writer", chain: "another chain" };
