@@ -70,7 +70,7 @@ function draw() {
 }
 
 function read() {
-  marks = reviewer(sample, pair, () => {
+  marks = reviewer(sample, pair, (n) => select(n), () => {
     read();
     refreshMarks();
   });
