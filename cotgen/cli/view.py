@@ -52,9 +52,16 @@ def view(
     marks = reviews or (
         Path(f"{folder.replace('/', '--')}.reviews.jsonl") if first.fetch else reviews_file(first.path)
     )
-    viewer = Viewer(folders, ReviewFile(marks), reviewer, Predictions(predictions) if predictions else None)
+    marks_file = ReviewFile(marks)
+    # What is wrong with a line of it is better said now than at the first sample.
+    marks_file.marks()
+    viewer = Viewer(folders, marks_file, reviewer, Predictions(predictions) if predictions else None)
     with ViewServer(viewer, host, port) as server:
-        typer.echo(f"{server.url}")
+        typer.echo(server.url)
+        if server.token:
+            typer.echo(
+                "Whoever has this address can look and mark. It is not encrypted: on a network of others use an SSH tunnel."
+            )
         typer.echo(f"Marks are kept in {marks}. Ctrl-C ends the viewer.")
         if open_browser:
             import webbrowser

@@ -94,7 +94,9 @@ class Catalogue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            table = scan_index(folder).select(list(INDEX_SCHEMA)).collect()
+            index = scan_index(folder).select(list(INDEX_SCHEMA))
+            joined = [pl.col(name).list.join(_BETWEEN) for name in _COLUMN_OF.values()]
+            table = index.with_columns(joined).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise CotgenError(f"{folder / INDEX} cannot be read; run `cotgen verify {folder}`") from error
         self.pairs = table.height
@@ -109,7 +111,7 @@ class Catalogue:
         self._offsets = samples["offset"].to_numpy()
         columns = {name: Column.of(table[name]) for name in (*SINGLE, "id", "answer")}
         for facet, name in _COLUMN_OF.items():
-            columns[facet] = Column.of(table[name].list.join(_BETWEEN))
+            columns[facet] = Column.of(table[name])
         self.columns = columns
 
     @cached_property
@@ -232,11 +234,14 @@ class Catalogue:
 
     @cached_property
     def _draws(self) -> NDArray[np.uint64]:
+        # Two draws, of the key and of the id, mixed (splitmix64): a hash for each pair would take a second and more.
         ids = self.columns["id"]
-        names = (
-            f"{self.keys[sample]}#{ids.values[code]}" for sample, code in zip(self.sample_of, ids.codes, strict=True)
-        )
-        return np.fromiter((draw(0, "review", name) for name in names), dtype=np.uint64, count=self.pairs)
+        by_key = np.fromiter((draw(0, "review", key) for key in self.keys), dtype=np.uint64, count=len(self.keys))
+        by_id = np.fromiter((draw(0, "review", id) for id in ids.values), dtype=np.uint64, count=len(ids.values))
+        mixed: NDArray[np.uint64] = by_key[self.sample_of] ^ by_id[ids.codes]
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        return mixed ^ (mixed >> np.uint64(31))
 
     def drawn(self, strata: Sequence[Mask]) -> Rows:
         """All rows in an order in which the strata take turns, drawn within each; those of no stratum are left out.

@@ -12,11 +12,8 @@ from typing import Any
 
 import orjson
 
-from cotgen.chains.render import parse
 from cotgen.errors import CotgenError
 from cotgen.records import Pair
-from cotgen.tasks import TASKS
-from cotgen.tasks.base import Question
 
 
 class Predictions:
@@ -83,6 +80,10 @@ def read_reply(pair: Pair, response: str) -> dict[str, Any]:
 
     Where it is no chain at all, the whole of it counts as the answer.
     """
+    from cotgen.chains.render import parse
+    from cotgen.tasks import TASKS
+    from cotgen.tasks.base import Question
+
     parsed = parse(response)
     answer = parsed.answer if parsed.sentences or parsed.answer else response.strip()
     try:

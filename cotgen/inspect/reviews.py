@@ -94,8 +94,7 @@ class ReviewFile:
             with self.path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._read:
                     # It is another file: somebody put an older copy in its place.
-                    self._read = self._lines = self.torn = 0
-                    self._marks.clear()
+                    self._forget()
                 file.seek(self._read)
                 data = file.read()
         except FileNotFoundError:
@@ -104,11 +103,20 @@ class ReviewFile:
             raise CotgenError(f"{self.path} cannot be read ({error.strerror}); check the file") from error
         # What follows the last line break is being written, or was when its writer was killed.
         whole = data[: data.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            self._lines += 1
-            if line.strip():
-                self._one(line)
+        try:
+            for line in whole.splitlines():
+                self._lines += 1
+                if line.strip():
+                    self._one(line)
+        except CotgenError:
+            # The line may be mended, and then all is read again.
+            self._forget()
+            raise
         self._read += len(whole)
+
+    def _forget(self) -> None:
+        self._read = self._lines = self.torn = 0
+        self._marks.clear()
 
     def _one(self, line: bytes) -> None:
         try:

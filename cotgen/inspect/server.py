@@ -241,7 +241,7 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
             to = "/" if path != "/" or not query else f"/?{query}"
             self.send_response(303)
             self.send_header("Location", to)
-            cookie = f"{server.cookie}={server.token}; HttpOnly; SameSite=Strict; Path=/"
+            cookie = f"{server.cookie}={server.token}; HttpOnly; SameSite=Lax; Path=/"
             self.send_header("Set-Cookie", cookie)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -128,8 +128,10 @@ class TextIndex:
         phrase = " ".join(f'"{word.replace(chr(34), " ")}"*' for word in words_in(query))
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as db:
             # Words that are nothing but signs are no query, and found nowhere.
-            found = db.execute("SELECT rowid FROM text WHERE text MATCH ?", (phrase,))
-            mask[np.fromiter((row for (row,) in found), dtype=np.int64)] = True
+            # One string instead of 300,000 rows: a quarter of the time for a common word.
+            (found,) = db.execute("SELECT group_concat(rowid) FROM text WHERE text MATCH ?", (phrase,)).fetchone()
+            if found:
+                mask[np.fromstring(found, dtype=np.int64, sep=",")] = True
         return mask
 
     def with_basis(self, bases: Iterable[str]) -> NDArray[np.bool_] | None:
@@ -183,18 +185,20 @@ def write_text(folder: Path, file: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _end_with_parent() -> None:
-    """Nobody waits for the result once whoever asked for it is gone."""
+def _end_with_parent(file: Path) -> None:
+    """Nobody waits for the result once whoever asked for it is gone; what is half-written goes too."""
     # Not sys.stdin: its lock would be held when the interpreter ends.
     while os.read(0, 1 << 10):
         pass
+    for part in file.parent.glob(f".{file.name}.{os.getpid()}-*"):
+        part.unlink(missing_ok=True)
     os._exit(1)
 
 
 def main() -> None:
     """`python -m cotgen.inspect.text FOLDER FILE`."""
     folder, file = Path(sys.argv[1]), Path(sys.argv[2])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(file,), daemon=True).start()
     os.nice(10)
     try:
         write_text(folder, file)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from cotgen.errors import CotgenError
 from cotgen.inspect.catalogue import FACETS, Catalogue, Filter, Mask, Rows
@@ -23,6 +22,8 @@ from cotgen.inspect.explain import explain
 from cotgen.inspect.predictions import Predictions, read_reply
 from cotgen.inspect.reviews import ReviewFile, is_current
 from cotgen.inspect.text import TextIndex
+from cotgen.inspect.words import name_of
+from cotgen.ontology.knowledge import known_sentences
 from cotgen.records import BASES, VERDICTS, Pair, Review, Sample
 from cotgen.records.review import LONGEST_NOTE
 from cotgen.shards.manifest import load, load_priors
@@ -128,7 +129,8 @@ class Viewer:
         return self.folders[0].catalogue
 
     def start(self) -> None:
-        """Begin to read the texts in the background."""
+        """Begin in the background what the first sample will need, and to read the texts."""
+        threading.Thread(target=_warm, daemon=True).start()
         for folder in self.folders:
             if folder.text:
                 folder.text.start()
@@ -257,6 +259,8 @@ class Viewer:
 
     def thumbnail(self, build: int, key: str) -> bytes:
         """A small JPEG of a sample. Raises as `picture`."""
+        from PIL import Image
+
         with self._lock:
             if (build, key) in self._thumbnails:
                 self._thumbnails.move_to_end((build, key))
@@ -328,7 +332,10 @@ class Viewer:
         mark = Review.of(key, pair, body["statement"], body["verdict"], reviewer, note)
         if mark.sha256 != body["sha256"]:
             raise UnknownError("the chain is another one now; load the page again")
-        self.reviews.add(mark)
+        try:
+            self.reviews.add(mark)
+        except CotgenError as error:
+            raise CotgenError(f"{error}. Or begin `cotgen view` with --reviews FILE") from error
         return {"marks": self.marks_of(body["pair"], pair)}
 
     def marks_of(self, name: str, pair: Pair) -> Any:
@@ -485,6 +492,12 @@ class Viewer:
         as_mine = np.array([number.get(value, -1) for value in theirs.values], dtype=np.int64)
         mask[rows] = mine.codes[rows] != as_mine[theirs.codes[twins[rows]]]
         return mask
+
+
+def _warm() -> None:
+    """Terms and knowledge are read when they are first asked for, a third of a second of work."""
+    name_of("")
+    known_sentences()
 
 
 def _disputed(marks: Sequence[Review]) -> bool:

@@ -44,7 +44,9 @@ def spell(reference: EvidenceRef, sample: Sample, pair: Pair, priors: Priors | N
             return f"box {at}: {pair.boxes[at]}" if at < len(pair.boxes) else _lost(reference)
         case "pixel":
             name, _, value = target.partition("=")
-            return f"measured {name} is {value}"
+            measure, _, ids = name.partition("/")
+            of = " and ".join(_outlined(item, sample.facts) for item in ids.split("+")) if ids else ""
+            return f"measured {measure}{f' of {of}' if of else ''} is {value}"
         case "statement":
             at = int(target)
             return f"follows from [{at}]" if at < len(pair.statements) else _lost(reference)
@@ -75,6 +77,10 @@ def spell(reference: EvidenceRef, sample: Sample, pair: Pair, priors: Priors | N
 def _says(fact_id: str, facts: Iterable[Fact]) -> str:
     fact = next((fact for fact in facts if fact.id == fact_id), None)
     return f"{fact.source} says {fact.kind} {words_of(fact)}" if fact else ""
+
+
+def _outlined(fact_id: str, facts: Iterable[Fact]) -> str:
+    return next((", ".join(map(name_of, fact.terms)) for fact in facts if fact.id == fact_id), fact_id)
 
 
 def _prior(name: str, priors: Priors | None) -> str:

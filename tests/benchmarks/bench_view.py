@@ -48,10 +48,11 @@ def run() -> str:
             _ask(base, "sample", {"key": row["key"]})
             about = _ask(base, "about", {})["folders"][0]
             lines.append(f"| pairs, frames | {about['pairs']:,}, {about['samples']:,} |")
-            lines.append(f"| from the command to a first sample over HTTP | {time.monotonic() - start:.2f} s |")
+            took, process = time.monotonic() - start, psutil.Process(server.pid)
+            cpu = sum(process.cpu_times()[:2])
+            lines.append(f"| from the command to a first sample over HTTP | {took:.2f} s, {cpu:.2f} s of CPU |")
             lines += _painted(base)
             lines += [_timed(base, name, asked) for name, asked in ASKED]
-            process = psutil.Process(server.pid)
             lines.append(
                 f"| memory of the server, chains not read yet | {process.memory_info().rss / 2**20:,.0f} MB |"
             )

@@ -18,8 +18,10 @@ from cotgen.chains.judge_standin import StandInJudge
 from cotgen.chains.stand_in import reply
 from cotgen.chains.write import write_pair
 from cotgen.errors import CotgenError
+from cotgen.inspect.reviews import ReviewFile
 from cotgen.models.endpoint import Endpoint
 from cotgen.models.stub import Asked, Faults, StubServer
+from cotgen.records import Review
 from cotgen.shards.verify import verify
 from cotgen.surgeries.priors import Priors
 
@@ -100,6 +102,21 @@ def test_chains_of_a_teacher_are_verified_and_nothing_is_asked_twice(
     assert f"`stub` was asked for the chains of {asked:,} questions" in (out / "README.md").read_text()
     told = cotgen.open(out).manifest.config["teacher"]
     assert told["model"] == "stub" and server.url not in json.dumps(cotgen.open(out).manifest.model_dump())
+
+
+def test_what_reviewers_marked_wrong_is_left_out_and_nobody_is_asked_for_it(
+    demo: Path, run: Run, tmp_path: Path, server: StubServer
+) -> None:
+    out = tmp_path / "out"
+    run(demo, out, **taught(server))
+    asked, before = sum(server.counts.values()), writers(out)
+    sample = cotgen.open(out)[0]
+    mark = Review.of(sample.key, sample.record.pairs[0], 0, "wrong", "Ada")
+    ReviewFile(tmp_path / "reviews.jsonl").add(mark)
+    outcome = run(demo, out, **taught(server), exclude_reviewed_wrong=tmp_path / "reviews.jsonl", replace=True)
+    assert sum(server.counts.values()) == asked and outcome.executed.get("ask", 0) == 0
+    assert writers(out) == {name: writer for name, writer in before.items() if name != mark.pair}
+    assert verify(out).ok
 
 
 def test_each_request_has_the_picture_the_schema_and_a_seed(

@@ -163,6 +163,25 @@ def test_a_person_reviews_by_keyboard_alone(browser: Browser, page: Page) -> Non
     assert browser.errors() == []
 
 
+def test_a_person_reviews_by_pointing(browser: Browser, page: Page) -> None:
+    browser.open(page)
+    browser.js("localStorage.setItem('cotgen-reviewer', 'Cy')")
+    browser.open(page, "?task=phase")
+    browser.click('.sentence[data-n="0"] p')
+    browser.click('.sentence[data-n="0"] .mark.unsure')
+    browser.until(lambda: browser.count('.mark.unsure[aria-pressed="true"]') == 1, "the mark does not show")
+    browser.click(".whole .mark.wrong")
+    browser.until(lambda: browser.count('.whole .mark.wrong[aria-pressed="true"]') == 1, "the mark does not show")
+    browser.click(".whole .mark.note")
+    browser.keys("not this phase", "\ue009\ue007")
+    browser.until(lambda: "not this phase" in browser.text(".whole"), "the note does not show")
+    marks = read_reviews(page.server.viewer.reviews.path)
+    assert [(mark.statement, mark.verdict, mark.note) for mark in marks] == [
+        (0, "unsure", ""),
+        (-1, "wrong", "not this phase"),
+    ]
+
+
 def test_a_queue_goes_on_after_a_mark(browser: Browser, page: Page) -> None:
     browser.open(page)
     browser.js("localStorage.setItem('cotgen-reviewer', 'Bo')")

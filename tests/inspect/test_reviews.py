@@ -73,6 +73,12 @@ def test_a_line_that_is_no_mark_is_named(made: Made, tmp_path: Path) -> None:
     path.write_bytes(mark(made.samples[0], "right").to_json() + b'\n{"pair": "x"}\n')
     with pytest.raises(CotgenError, match=r"reviews.jsonl:2: this is no mark .*reviewer"):
         read_reviews(path)
+    reader = ReviewFile(path)
+    for _ in range(2):
+        with pytest.raises(CotgenError, match=r"reviews\.jsonl:2"):
+            reader.marks()
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    assert len(reader.marks()) == 1
     with pytest.raises(CotgenError, match="is not there"):
         read_reviews(tmp_path / "other.jsonl")
 

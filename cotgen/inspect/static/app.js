@@ -70,7 +70,7 @@ function draw() {
 }
 
 function read() {
-  marks = reviewer(sample, pair, () => {
+  marks = reviewer(sample, pair, (n) => select(n), () => {
     read();
     refreshMarks();
   });
@@ -83,7 +83,8 @@ function read() {
         chainColumn({ sample, pair, title: compared || (about.predictions && several) ? about.folders[0].name : "", other: compared ? twin : null, select, point, review: marks }),
     },
   ];
-  if (compared && twin) columns.push({ render: () => chainColumn({ sample: other, pair: twin, title: about.folders[1].name, other: pair }) });
+  const beside = (n) => (n === null ? point(null) : lightBy(litBy(twin, n), other, twin, n));
+  if (compared && twin) columns.push({ render: () => chainColumn({ sample: other, pair: twin, title: about.folders[1].name, other: pair, point: beside }) });
   if (about.predictions && several) columns.push({ render: () => replyColumn({ sample, pair, reply: pair.reply, name: about.predictions }) });
   document.body.classList.toggle("side-by-side", columns.length > 1);
   const time = clock(sample.frame.time_s);
@@ -207,11 +208,17 @@ async function refilter() {
 // Sentences.
 
 function light(n) {
-  const lit = n === null || n < 0 ? null : litBy(pair, n);
-  showEvidence(sample, pair, n === null || n < 0 ? null : n);
-  lightFrame(lit);
+  const at = n === null || n < 0 ? null : n;
+  lightBy(litBy(pair, at), sample, pair, at);
+}
+
+/** Light what a sentence of this chain rests on, or of the one beside it, whose boxes are known by their facts. */
+function lightBy(lit, of, chain, n) {
+  const own = of === sample;
+  showEvidence(of, chain, n);
+  lightFrame(lit && !own ? { ...lit, boxes: new Set() } : lit);
   lightFacts(lit);
-  lightChain(lit);
+  lightChain(own ? lit : null);
 }
 
 function point(n) {
@@ -343,7 +350,7 @@ const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || at("dialog").open) return;
-  const field = event.target.closest("input, select, textarea");
+  const field = event.target.closest('input:not([type="checkbox"]), select, textarea');
   if (field) {
     if (event.key === "Escape") field.blur();
     return;
@@ -364,7 +371,8 @@ async function watchText() {
   const told = at("text-state");
   if (text.ready) {
     told.textContent = "";
-    if (watchText.waited) refilter();
+    const needed = state.q || state.filters.basis || (state.order === "draw" && state.by === "basis");
+    if (watchText.waited) await (needed ? refilter() : aside(turn));
     return;
   }
   if (text.problem) {

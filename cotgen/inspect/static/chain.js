@@ -64,6 +64,8 @@ export function showChain(given) {
     ),
     hasKey ? "" : el("p.note", {}, "The other data set has no such question."),
   );
+  const asked = document.querySelector("#read .questions");
+  asked.scrollTop = asked.querySelector("[aria-current]").offsetTop - 31;
 }
 
 const isAnswer = (option, n, pair) => pair.answer === option || pair.answer === LETTERS[n];
@@ -91,6 +93,7 @@ export function chainColumn({ sample, pair, title, other, select, point, review 
         "aria-label": `Sentence ${n}, ${item.basis}: ${item.text}`,
         onclick: () => select?.(n, node),
         onfocus: () => point?.(n),
+        onblur: () => point?.(null),
         onmouseenter: () => point?.(n),
         onmouseleave: () => point?.(null),
       },

@@ -4,7 +4,7 @@ import { at, ask, el, number } from "./dom.js";
 import { FACETS, filterQuery, filtersSet, state } from "./state.js";
 
 const NAMES = { split: "Split", task: "Task", support: "Support", writer: "Writer", source: "Source", surgery: "Surgery", term: "Term", finding: "Finding", basis: "Basis" };
-const ORDERS = { "": "as stored", time: "by time", draw: "drawn, strata in turn" };
+const ORDERS = { "": "as stored", time: "by time", draw: "drawn, by strata" };
 const REVIEWS = { "": "any", todo: "not yet by me", mine: "by me", right: "marked right", wrong: "marked wrong", unsure: "marked unsure", disputed: "contradictory" };
 const REPLIES = { "": "any", same: "answer as stored", other: "another answer", none: "no reply" };
 const DIFFERENCES = { "": "any", both: "in both", only: "only here", answer: "another answer", support: "another support", writer: "another writer", chain: "another chain" };
@@ -28,6 +28,8 @@ export async function showFilters(about, reviewer, change, toggle, clear) {
   const strata = Object.fromEntries(about.strata.map((name) => [name, name]));
   const holder = at("filters");
   const kept = holder.scrollTop;
+  const focused = holder.contains(document.activeElement) ? document.activeElement : null;
+  const same = focused?.dataset.facet ? `[data-facet="${CSS.escape(focused.dataset.facet)}"][data-value="${CSS.escape(focused.dataset.value)}"]` : focused?.name ? `[name="${focused.name}"]` : "";
   holder.replaceChildren(
     el("div.row", {}, el("h2", {}, "Filters"), filtersSet() ? el("button.quiet", { type: "button", onclick: clear }, "Clear") : ""),
     choice("Order", "order", ORDERS, change),
@@ -38,6 +40,7 @@ export async function showFilters(about, reviewer, change, toggle, clear) {
     ...FACETS.filter((facet) => counts[facet]).map((facet) => group(facet, counts[facet], toggle)),
   );
   holder.scrollTop = kept;
+  if (same) holder.querySelector(same)?.focus({ preventScroll: true });
 }
 
 function group(facet, counts, toggle) {

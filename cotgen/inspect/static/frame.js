@@ -34,6 +34,8 @@ function entities(sample, pair) {
     if (entry.pair < 0) entry.pair = number;
     found.set(place, entry);
   });
+  // The act of an instrument names the instrument as well.
+  for (const entry of found.values()) entry.names = entry.names.filter((own) => !entry.names.some((other) => other.startsWith(`${own} · `)));
   return [...found.values()];
 }
 
@@ -111,7 +113,8 @@ function layout() {
   if (!shown) return;
   const { root, parts, view } = shown;
   root.setAttribute("viewBox", view.join(" "));
-  const scale = view[2] / (root.clientWidth || 800);
+  // The picture keeps its shape in whatever room there is.
+  const scale = Math.max(view[2] / (root.clientWidth || 800), view[3] / (root.clientHeight || 450));
   const size = 12.5 * scale;
   const taken = [];
   for (const part of parts) {
@@ -155,9 +158,8 @@ export function toggleBoxes() {
 }
 
 function point(event) {
-  const { root, view } = shown;
-  const area = root.getBoundingClientRect();
-  return [view[0] + ((event.clientX - area.left) / area.width) * view[2], view[1] + ((event.clientY - area.top) / area.height) * view[3]];
+  const there = new DOMPoint(event.clientX, event.clientY).matrixTransform(shown.root.getScreenCTM().inverse());
+  return [there.x, there.y];
 }
 
 function keepInside(view) {
@@ -201,9 +203,9 @@ function grab(event) {
   const { root } = shown;
   const from = [event.clientX, event.clientY, ...shown.view];
   root.setPointerCapture(event.pointerId);
-  const area = root.getBoundingClientRect();
+  const scale = root.getScreenCTM().a;
   const move = (next) => {
-    const [dx, dy] = [((next.clientX - from[0]) / area.width) * from[4], ((next.clientY - from[1]) / area.height) * from[5]];
+    const [dx, dy] = [(next.clientX - from[0]) / scale, (next.clientY - from[1]) / scale];
     shown.view = keepInside([from[2] - dx, from[3] - dy, from[4], from[5]]);
     layout();
   };

@@ -23,8 +23,8 @@ export function begin(given) {
 
 const mine = (pair, n) => pair.marks.find((mark) => mark.statement === n && mark.reviewer === me.name);
 
-/** Buttons and notes of one chain; `changed` is called with what the server holds now. */
-export function reviewer(sample, pair, changed) {
+/** Buttons and notes of one chain; `choose` is called with the sentence that is marked, `changed` once the mark is kept. */
+export function reviewer(sample, pair, choose, changed) {
   const mark = async (n, verdict, note) => {
     if (!me.name && !(await askName())) return;
     const before = mine(pair, n);
@@ -66,13 +66,14 @@ export function reviewer(sample, pair, changed) {
             "aria-pressed": String(own?.verdict === verdict),
             onclick: (event) => {
               event.stopPropagation();
+              choose(n);
               mark(n, verdict);
             },
           },
-          sign,
+          el("span", {}, sign),
         ),
       ),
-      el("button.mark.note", { type: "button", tabindex: -1, title: "Note (n)", "aria-label": "Note", "aria-pressed": String(Boolean(own?.note)), onclick: (event) => { event.stopPropagation(); note(n); } }, "✎"),
+      el("button.mark.note", { type: "button", tabindex: -1, title: "Note (n)", "aria-label": "Note", "aria-pressed": String(Boolean(own?.note)), onclick: (event) => { event.stopPropagation(); choose(n); note(n); } }, el("span", {}, "✎")),
     );
   };
   const note = async (n) => {
@@ -96,7 +97,7 @@ export function reviewer(sample, pair, changed) {
     whole: () =>
       el(
         "div.whole",
-        { tabindex: 0, "data-n": -1, "aria-label": "The whole chain" },
+        { tabindex: 0, "data-n": -1, "aria-label": "The whole chain", onclick: () => choose(-1) },
         el("div.said", {}, el("p", {}, "The whole chain"), notes(-1)),
         buttons(-1),
       ),
@@ -118,7 +119,10 @@ const ends = (...labels) => el("p.ends", {}, el("button.quiet", { value: "", for
 async function askText(title, before) {
   const field = el("textarea", { rows: 4, maxlength: 4000, "aria-label": title, value: before || "" });
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("dialog").close("keep");
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    // Else the key would press the button that gets the focus back, and the dialog would open anew.
+    event.preventDefault();
+    at("dialog").close("keep");
   });
   const done = dialog(title, field, ends(["keep", "Keep"]));
   field.focus();
