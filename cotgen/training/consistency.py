@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cotgen.chains.checks.base import REASONED, Case
 from cotgen.tasks import TASKS
+from cotgen.training.reply import SAME_BOX
 from cotgen.training.tally import Tally
 
 
@@ -35,7 +36,8 @@ def _follows(case: Case, answer: str) -> bool:
     if said is None:
         return False
     if task not in REASONED:
-        return said == case.question.truth and case.support == "entailed"
+        right = TASKS[task].score(answer, case.question) >= (SAME_BOX if task == "localization" else 1.0)
+        return right and case.support == "entailed"
     concluded = {
         name
         for reading in case.claims

@@ -34,7 +34,7 @@ from cotgen.training.normalise import Normaliser
 from cotgen.training.reply import BoxReader, Reply, as_stored, read_reply, text_of
 from cotgen.training.rows import Row, read_rows
 from cotgen.training.schedule import Stages, SuccessWindow, Threshold
-from cotgen.training.tally import LEAST_DUE, case_of, tally
+from cotgen.training.tally import case_of, tally
 
 #: Name -> lowest and highest value.
 RANGES: dict[str, tuple[float, float]] = {
@@ -264,7 +264,7 @@ class Scorer:
             return self._watched_boxes([each for each in both if covering(each[1]) == "boxes"])
         if name == "faithfulness":
             counted = [tally(*each, self.reader, self.config.think_opened) for each in both]
-            counted = [item for item in counted if item.due >= LEAST_DUE]
+            counted = [item for item in counted if item.due]
             parts = ("paid", "contradicted", "undecided", "unsupported", "void")
             return {
                 f"claims/{part}": _mean([float(getattr(item, part)) for item in counted]) for part in parts if counted

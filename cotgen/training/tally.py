@@ -9,9 +9,10 @@ contacts, numbers, denials, general knowledge and repeats neither pay nor cost; 
 Faithfulness is the F1 of precision, paid / (paid + all that costs), and recall, paid of the facts *due* / due. Due are
 the facts that the answer of this question rests on: all instruments and acts for a phase, the named instrument and its
 acts for a question about it, both things for a question of place. So it pays to tell what there is; one safe thing alone
-pays nothing, since at least `LEAST_DUE` facts have to be told. It is None where fewer are due, which the prompt alone
-decides, so that no completion can choose to be left out: yes or no about one instrument, the camera, or an operation whose
-facts are its answers.
+pays nothing where more are due, since `LEAST` facts have to be told. It is None where nothing is due or the sources can
+decide fewer than `LEAST` claims: yes or no about one instrument (its "no" has nothing to tell, and "yes" must not be told
+for gain), the camera, a thing that is not there, an operation whose facts are its answers. The prompt alone decides that, so
+that no completion can choose to be left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from cotgen.training.rows import Row
 #: ("thing", term), ("act", instrument, verb, target) or ("box", term, x1, y1, x2, y2).
 Claim: TypeAlias = tuple[str | int, ...]
 
-LEAST_DUE = 2
+#: Claims that the sources have to be able to decide, and facts that have to be told where so many are due.
+LEAST = 2
 #: Share of all claims that may be undecided and cost nothing, in percent.
 MOST_UNDECIDED = 30
 _THINGS = ("instrument", "anatomy", "object")
@@ -67,13 +69,13 @@ class Tally:
     """The claims of one chain, counted.
 
     Attributes:
-        due: facts that the answer rests on.
+        due: facts that the answer rests on; 0 where faithfulness does not apply.
         told: those of them that levels 1 and 2 tell, each once.
         paid: all facts that levels 1 and 2 tell, each once.
         contradicted: claims that the facts contradict.
         undecided: claims that they do not decide.
         unsupported: sentences of levels 1 and 2 that claim nothing, or more than anything can decide.
-        void: whether the answer stands before level 3, or a level holds nothing that may stand there.
+        void: whether the answer stands before level 3, or a level holds nothing of its own.
         links: sentences of levels 2 and 3 about this frame.
         linked: those of them that add something, contradict nothing, and name only instruments that level 1 shows.
     """
@@ -90,10 +92,10 @@ class Tally:
 
     @property
     def faithfulness(self) -> float | None:
-        """F1 in 0..1; None where too few facts are due."""
-        if self.due < LEAST_DUE:
+        """F1 in 0..1; None where no facts are due."""
+        if not self.due:
             return None
-        if self.void or self.told < LEAST_DUE:
+        if self.void or self.told < min(LEAST, self.due):
             return 0.0
         claims = self.paid + self.contradicted + self.undecided + self.unsupported
         beyond = max(0.0, self.undecided - MOST_UNDECIDED * claims / 100)
@@ -114,7 +116,7 @@ def tally(text: str, row: Row, reader: BoxReader, opened: bool) -> Tally:
     """Count the claims of one completion; see `read_reply` for the arguments. Never raises on any text."""
     case = case_of(text, row, reader, opened)
     wanted, number = due(case)
-    if number < LEAST_DUE or case.chain.problems:
+    if not number or case.chain.problems:
         return Tally(number, 0, 0, 0, 0, 0, True, 0, 0)
     marks = _Marks(case)
     paid: set[Claim] = set()
@@ -123,9 +125,11 @@ def tally(text: str, row: Row, reader: BoxReader, opened: bool) -> Tally:
         paid |= claims
     shown = {name for n, claims in claimed.items() if case.readings[n].level == 1 for name in _instruments(claims)}
     links = [reading for reading in case.claims if reading.level > 1]
-    linked = [r for r in links if r.number in marks.allowed and set(r.named("instrument")) <= shown | _bags(case)]
+    linked = [
+        r for r in links if r.number in marks.own - marks.wrong and set(r.named("instrument")) <= shown | _bags(case)
+    ]
     void = any(True for _ in reasoning.early_answer(case)) or not all(
-        any(case.readings[n].level == level for n in marks.allowed) for level in (1, 2, 3)
+        any(case.readings[n].level == level for n in marks.own) for level in (1, 2, 3)
     )
     told = min(number, len(paid & wanted))
     return Tally(
@@ -148,15 +152,16 @@ class _Marks:
         contradicted: claims that the facts contradict: a thing, or (sentence, check).
         undecided: likewise, what they do not decide.
         unsupported: numbers of sentences of levels 1 and 2.
+        wrong: numbers of sentences that the facts contradict.
         sound: numbers of sentences of levels 1 and 2 that may pay.
-        allowed: numbers of sentences that say something of their own and nothing wrong.
+        own: numbers of sentences that say something of their own, right or wrong.
     """
 
     def __init__(self, case: Case) -> None:
         self.contradicted: set[tuple[str | int, str]] = set()
         self.undecided: set[tuple[str | int, str]] = set()
         self.unsupported: set[int] = set()
-        wrong: set[int] = set()
+        self.wrong: set[int] = set()
         for check in _WORDS:
             for finding in check(case):
                 reading = case.readings[finding.statement]
@@ -173,21 +178,21 @@ class _Marks:
                 (self.contradicted if decides(case, reading) else self.undecided).add(claim)
         self._denials(case)
         for reading in case.readings:
-            self._things(case, reading, wrong)
+            self._things(case, reading)
             if reading.level < 3 and not _claims_something(reading):
                 self.unsupported.add(reading.number)
-        wrong |= {n for n, _ in self.contradicted if isinstance(n, int)}
+        self.wrong |= {n for n, _ in self.contradicted if isinstance(n, int)}
         below = [reading for reading in case.readings if reading.level < 3]
         self.sound = [reading.number for reading in below if reading.number not in self.unsupported]
         earlier: set[str] = set()
-        self.allowed: set[int] = set()
+        self.own: set[int] = set()
         for reading in case.readings:
             fresh = reading.text not in earlier and reasoning.says_something(reading)
-            if fresh and reading.number not in self.unsupported | wrong:
-                self.allowed.add(reading.number)
+            if fresh and reading.number not in self.unsupported:
+                self.own.add(reading.number)
             earlier.add(reading.text)
 
-    def _things(self, case: Case, reading: Reading, wrong: set[int]) -> None:
+    def _things(self, case: Case, reading: Reading) -> None:
         """Things that are told to be there, or not to be there."""
         if reading.general or reading.known or reading.closed is not None or reading.past:
             return
@@ -198,7 +203,7 @@ class _Marks:
                     continue
                 if _knows_absence(case, kind, name):
                     self.contradicted.add((name, "there"))
-                    wrong.add(reading.number)
+                    self.wrong.add(reading.number)
                 elif reading.level < 3:
                     self.undecided.add((name, "there"))
 
@@ -260,7 +265,7 @@ def _claims_something(reading: Reading) -> bool:
 
 
 #: What level 2 says where level 1 shows one thing alone.
-_NOTHING_TO_RELATE = re.compile(r"\bno (?:\w+ ){0,3}to relate\b", re.IGNORECASE)
+_NOTHING_TO_RELATE = re.compile(r"\b(?:no (?:\w+ ){1,3}|nothing )to relate\b", re.IGNORECASE)
 
 
 def _told(case: Case, reading: Reading) -> Iterator[Claim]:
@@ -292,11 +297,18 @@ def _instruments(claims: set[Claim]) -> Iterator[str]:
 
 
 def due(case: Case) -> tuple[frozenset[Claim], int]:
-    """The facts that may be told for the answer, and how many of them are due; 0 where the question has no such facts."""
+    """The facts that may be told for the answer, and how many of them are due; 0 where faithfulness does not apply."""
     wanted = frozenset(_due(case))
-    if case.question.task in _SOME:
-        return wanted, min(LEAST_DUE, len(wanted))
-    return wanted, len(wanted)
+    if len(wanted) < LEAST and not _knows_all(case):
+        return wanted, 0
+    return wanted, min(LEAST, len(wanted)) if case.question.task in _SOME else len(wanted)
+
+
+def _knows_all(case: Case) -> bool:
+    """Whether a source knows of a kind of thing what is there and what is not, so that it decides several claims."""
+    view = case.view
+    complete = any(view.complete(kind) for kind in ("instrument", "anatomy"))
+    return complete or case.scene.knows_all_instruments or bool(case.scene.says("object"))
 
 
 #: Tasks whose chains show some things of the frame, without a rule which: as many as are due at least.
