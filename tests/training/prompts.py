@@ -13,7 +13,7 @@ from cotgen.training.rows import Row, read_rows, reward_columns
 from tests.chains.conftest import make_surgery
 from tests.chains.scenes import FRAMES, frames_of
 
-FRAMES_EACH = 8
+FRAMES_EACH = 6
 SCORER = Scorer(RewardConfig())
 
 
