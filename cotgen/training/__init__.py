@@ -1,0 +1,1 @@
+"""Training: what a trainer needs of a data set, without any trainer in it."""
