@@ -25,7 +25,7 @@ from cotgen.shards.index import checked_index
 from cotgen.shards.manifest import load
 from cotgen.shards.readme import FEATURES
 from cotgen.shards.tar import read_sample
-from cotgen.training.rows import reward_columns
+from cotgen.training.prompts import reward_columns
 
 _COLOURS = ("#ffd400", "#00c8ff", "#ff6ad5", "#7dff6a", "#ff8c1a", "#b48cff")
 _LINE = 14
@@ -236,7 +236,7 @@ class StoredPair:
     ) -> Any:
         """The pair as a use needs it; see `cotgen.chains.render.render`.
 
-        View `prompt` has the columns that rewards read beside the prompt; see `cotgen.training.rows`.
+        View `prompt` has the columns that rewards read beside the prompt; see `cotgen.training.prompts`.
 
         Args:
             view: what it is for.

@@ -10,8 +10,8 @@ import cotgen
 from cotgen.dataset import Dataset
 from cotgen.errors import CotgenError
 from cotgen.shards.index import INDEX
+from cotgen.training.prompts import COLUMNS
 from cotgen.training.rewards import RANGES, RewardConfig, reward_funcs
-from cotgen.training.rows import COLUMNS
 from tests.shards.samples import SIZE, Made, make, write_folder
 
 

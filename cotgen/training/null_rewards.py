@@ -14,8 +14,8 @@ import polars as pl
 
 from cotgen.tasks import TASKS
 from cotgen.tasks.boxes import NOT_VISIBLE, read_boxes
+from cotgen.training.prompts import Row
 from cotgen.training.rewards import RANGES, RewardConfig, Scorer, covering, weighted
-from cotgen.training.rows import Row
 
 #: A chain of the strict form that claims nothing.
 NO_CHAIN = (

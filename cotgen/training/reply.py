@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from cotgen.chains.render import MAX_CHARACTERS, ParsedChain, parse
 from cotgen.tasks.answers import extract_answer
 from cotgen.tasks.boxes import Box, iou, read_boxes
-from cotgen.training.rows import Row
+from cotgen.training.prompts import Row
 
 #: A text with boxes as the model writes them, and (width, height) of the stored picture in pixels -> the text with
 #: boxes in pixels of the stored picture. Pure, and hashable: a function, or a method of a frozen record.

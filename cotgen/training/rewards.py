@@ -31,8 +31,8 @@ from cotgen.tasks.localization import LOCALIZATION
 from cotgen.tasks.triplet import DOING, SET_ID
 from cotgen.training.consistency import consistency
 from cotgen.training.normalise import Normaliser
+from cotgen.training.prompts import Row, read_rows
 from cotgen.training.reply import BoxReader, Reply, as_stored, read_reply, text_of
-from cotgen.training.rows import Row, read_rows
 from cotgen.training.schedule import Stages, SuccessWindow, Threshold
 from cotgen.training.tally import case_of, tally
 

@@ -31,8 +31,8 @@ from cotgen.chains.checks.wording import wording
 from cotgen.chains.reading import Reading
 from cotgen.records import Fact, Scene
 from cotgen.tasks.triplet import DOING, SET_ID, TARGET_ID, VERB_ID, YESNO
+from cotgen.training.prompts import Row
 from cotgen.training.reply import BoxReader, Reply, read_reply
-from cotgen.training.rows import Row
 
 #: ("thing", term), ("act", instrument, verb, target) or ("box", term, x1, y1, x2, y2).
 Claim: TypeAlias = tuple[str | int, ...]

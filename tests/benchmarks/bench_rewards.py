@@ -3,8 +3,8 @@
 import time
 from itertools import pairwise
 
+from cotgen.training.prompts import Row
 from cotgen.training.rewards import RewardConfig, Scorer
-from cotgen.training.rows import Row
 from tests.training.prompts import every_prompt
 
 COPIES = 4

@@ -8,8 +8,8 @@ from cotgen.chains.render import render_boxes, render_chain
 from cotgen.chains.write import write_surgery
 from cotgen.records import Frame, Pair, Sample, Scene
 from cotgen.tasks import TASKS
+from cotgen.training.prompts import Row, read_rows, reward_columns
 from cotgen.training.rewards import RewardConfig, Scorer
-from cotgen.training.rows import Row, read_rows, reward_columns
 from tests.chains.conftest import make_surgery
 from tests.chains.scenes import FRAMES, frames_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import cotgen
+from cotgen.training.prompts import COLUMNS
 from cotgen.training.rewards import RANGES, RewardConfig, reward_funcs
-from cotgen.training.rows import COLUMNS
 
 
 def run(*arguments: object) -> None:

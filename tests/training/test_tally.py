@@ -6,8 +6,8 @@ from cotgen.chains.checks import CONTENT_CHECKS
 from cotgen.records import Pair, Scene, Statement
 from cotgen.tasks import TASKS
 from cotgen.tasks.base import Question
+from cotgen.training.prompts import Row
 from cotgen.training.reply import as_stored
-from cotgen.training.rows import Row
 from cotgen.training.tally import Tally, case_of, tally
 from tests.chains.conftest import fact, make_scene, scene_of
 from tests.training.prompts import Prompt, chain, every_prompt, first, prompt_of, prompts_of, sample_of

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from cotgen.errors import CotgenError
-from cotgen.training.rows import COLUMNS, Row, read_rows
+from cotgen.training.prompts import COLUMNS, Row, read_rows
 from tests.training.prompts import Prompt, every_prompt, first, prompts_of
 
 
