@@ -15,6 +15,7 @@ from typing import Any
 
 from cotgen.errors import CotgenError
 from cotgen.training.loader import Loader
+from cotgen.training.rows import Row
 
 #: How many parts a stream says it has for each rank: no trainer has more workers.
 _PARTS = 1024
@@ -144,13 +145,16 @@ def grpo_rows(loader: Loader) -> Any:
 
 
 class _Rows:
-    """Numbers of pairs to rows, column by column."""
+    """Numbers of pairs to rows, column by column; the rows of the last call are kept, since GRPO repeats its prompts."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
+        self._last: dict[int, Row] = {}
 
     def __call__(self, columns: dict[str, list[int]]) -> dict[str, list[Any]]:
-        rows = [self._loader.row(pair) for pair in columns["pair"]]
+        pairs = columns["pair"]
+        self._last = {pair: self._last.get(pair) or self._loader.row(pair) for pair in dict.fromkeys(pairs)}
+        rows = [self._last[pair] for pair in pairs]
         return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
     def __reduce__(self) -> Any:

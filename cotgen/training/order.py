@@ -19,7 +19,6 @@ import numpy.typing as npt
 import polars as pl
 
 from cotgen.draws import draw
-from cotgen.errors import CotgenError
 
 #: Goes up when the same index, selection and seed give another sequence.
 ORDER_VERSION = 1
@@ -43,9 +42,6 @@ class Order:
         seed: of all draws.
         hard: of each pair, its rank by difficulty.
         curriculum: from 0 to 1, how far the first epoch goes by `hard`.
-
-    Raises:
-        CotgenError: an epoch would have no row.
     """
 
     def __init__(
@@ -64,8 +60,6 @@ class Order:
         self._hard, self._curriculum = hard, round(_MILLE * curriculum)
         self._sizes = np.bincount(cell, minlength=len(names)).astype(np.int64)
         self._rows = np.array([max(1, round(amount * _UNIT)) for amount in rows], np.int64)
-        if self._rows.sum() < _UNIT:
-            raise CotgenError("not one row of an epoch is left; raise the caps or the shares")
         phases = [draw(seed, "phase", name) % _UNIT for name in names]
         self._phases = np.where(self._rows % _UNIT, np.array(phases, np.int64), 0)
         self._place = self._places(names)

@@ -73,7 +73,7 @@ class Pool:
         return self._table.height
 
     def order(self, seed: int) -> Order:
-        """The sequence in which they are shown. Raises CotgenError where caps and shares leave no row."""
+        """The sequence in which they are shown. Raises CotgenError where the shares make no sense."""
         rows = self._rows()
         names = [_SEPARATOR.join(map(str, row)) for row in self._cells.select(pl.exclude("len")).iter_rows()]
         return Order(
@@ -104,6 +104,11 @@ class Pool:
         for begin, end, size, amount in zip(begins, ends, sizes, wanted, strict=True):
             rows[begin:end] = [row * amount / size for row in rows[begin:end]]
         return rows
+
+    def name(self, number: int) -> str:
+        """`key#id` of a pair; no shard is opened."""
+        row = self._table.row(number)
+        return f"{self._keys[row[1]]}#{row[4]}"
 
     def read(self, number: int) -> tuple[dict[str, Any], Pair, bytes]:
         """The sample as stored, the pair, and the JPEG, whose hash is that of the record.

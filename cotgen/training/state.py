@@ -91,7 +91,7 @@ def _differences(then: LoaderState, now: LoaderState) -> list[str]:
     told = []
     for what, before, after in (
         ("the number of ranks was", then.world_size, now.world_size),
-        ("the rows of a batch were", then.batch_size, now.batch_size),
+        ("the batch of a rank was", then.batch_size, now.batch_size),
         ("the seed was", then.seed, now.seed),
         ("the number of data sets was", len(then.data), len(now.data)),
     ):
