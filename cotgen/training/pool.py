@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import polars as pl
 import pydantic
@@ -48,7 +50,7 @@ class Pool:
         self.portions = tuple(portions)
         self.selection = selection
         self.manifests = [_checked(portion.folder, selection) for portion in portions]
-        self._files: dict[tuple[int, str], BinaryIO] = {}
+        self._files: dict[int, BinaryIO] = {}
         self._process = os.getpid()
         parts = [_index(portion.folder, selection).with_columns(part=pl.lit(n)) for n, portion in enumerate(portions)]
         table = pl.concat(parts)
@@ -58,8 +60,11 @@ class Pool:
         pictures = table.select("key").unique(maintain_order=True)
         table = table.join(pictures.with_row_index("picture"), on="key", how="left", maintain_order="left")
         self._keys = pictures["key"]
-        self._table = table.select("part", "picture", "shard", "offset", "id")
         self._picture = table["picture"].to_numpy()
+        self._offset = table["offset"].to_numpy()
+        self._id, self._ids = _coded(table.select("id"))
+        self._shard, shards = _coded(table.select("part", "shard"))
+        self._paths = [portions[part].folder / file for part, file in shards]
         by: list[Any] = ["part", "source", "task", "answer"]
         cells = table.group_by(by).len().with_columns(pl.col("source", "task", "answer").cast(pl.String)).sort(by)
         numbered = cells.with_row_index("cell").with_columns(pl.col("source", "task", "answer").cast(pl.Categorical))
@@ -70,7 +75,7 @@ class Pool:
 
     def __len__(self) -> int:
         """Number of chosen pairs."""
-        return self._table.height
+        return len(self._offset)
 
     def order(self, seed: int) -> Order:
         """The sequence in which they are shown. Raises CotgenError where the shares make no sense."""
@@ -107,8 +112,7 @@ class Pool:
 
     def name(self, number: int) -> str:
         """`key#id` of a pair; no shard is opened."""
-        row = self._table.row(number)
-        return f"{self._keys[row[1]]}#{row[4]}"
+        return f"{self._keys[int(self._picture[number])]}#{self._ids[self._id[number]][0]}"
 
     def read(self, number: int) -> tuple[dict[str, Any], Pair, bytes]:
         """The sample as stored, the pair, and the JPEG, whose hash is that of the record.
@@ -116,10 +120,10 @@ class Pool:
         Raises:
             CotgenError: the shard is damaged, or is not the one of the index.
         """
-        part, picture, shard, offset, name = self._table.row(number)
-        path = self.portions[part].folder / shard
-        item = read_sample(self._open(part, shard, path), path.name, offset)
-        key = self._keys[picture]
+        shard = int(self._shard[number])
+        path = self._paths[shard]
+        item = read_sample(self._open(shard), path.name, int(self._offset[number]))
+        key, name = self._keys[int(self._picture[number])], self._ids[self._id[number]][0]
         if item.key != key:
             raise CotgenError(f"{path} has sample '{item.key}' where the index says '{key}'; run `cotgen verify`")
         try:
@@ -138,24 +142,32 @@ class Pool:
             raise CotgenError(f"{path}: the picture of '{key}' is not the one that was packed; run `cotgen verify`")
         return record, pair, item.jpg
 
-    def _open(self, part: int, shard: str, path: Path) -> BinaryIO:
+    def _open(self, shard: int) -> BinaryIO:
         if self._process != os.getpid():
             # A forked worker shares the positions of open files with its parent; it opens its own.
             self._files, self._process = {}, os.getpid()
-        file = self._files.pop((part, shard), None)
+        file = self._files.pop(shard, None)
         if file is None:
+            path = self._paths[shard]
             try:
                 file = path.open("rb")
             except OSError as error:
                 raise CotgenError(f"{path} cannot be read ({error.strerror}); copy the data set again") from error
             if len(self._files) >= _MOST_OPEN:
                 self._files.pop(next(iter(self._files))).close()
-        self._files[part, shard] = file
+        self._files[shard] = file
         return file
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: all but the open files."""
         return {**self.__dict__, "_files": {}}
+
+
+def _coded(columns: pl.DataFrame) -> tuple[npt.NDArray[np.uint32], list[tuple[Any, ...]]]:
+    """Rows as numbers into the list of those that differ."""
+    different = columns.unique(maintain_order=True)
+    numbered = columns.join(different.with_row_index("n"), on=columns.columns, how="left", maintain_order="left")
+    return numbered["n"].to_numpy(), different.rows()
 
 
 def _index(folder: Path, selection: Selection) -> pl.DataFrame:

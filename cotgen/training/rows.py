@@ -59,6 +59,9 @@ def row_of(record: dict[str, Any], pair: Pair, view: View, boxes: BoxConvention,
 def picture(jpeg: bytes, key: str) -> Image.Image:
     """The decoded picture, RGB. Raises CotgenError where it is damaged."""
     try:
-        return Image.open(io.BytesIO(jpeg), formats=["JPEG"]).convert("RGB")
+        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+        image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise CotgenError(f"the picture of '{key}' cannot be decoded; run `cotgen verify`") from error
+    # Converting what is RGB already would copy it.
+    return image if image.mode == "RGB" else image.convert("RGB")

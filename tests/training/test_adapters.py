@@ -32,6 +32,10 @@ def test_a_stream_has_typed_rows_with_decoded_pictures(folder: Path) -> None:
         }
         assert [(image.size, image.mode) for image in row["images"]] == [(SIZE, "RGB")]
         assert row["images"][0].tobytes() == plain["images"][0].tobytes()
+        stored = stream.features.encode_example(row)
+        assert {name: stored[name] for name in ("prompt", "completion")} == {
+            name: row[name] for name in ("prompt", "completion")
+        }
 
 
 def test_a_stream_split_by_the_trainer_gives_each_rank_its_rows(folder: Path) -> None:
