@@ -16,7 +16,8 @@ from typing import Any
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
-from cotgen.chains.render import BoxConvention, View, render
+from cotgen.chains.boxes import BoxConvention, BoxFormat
+from cotgen.chains.render import View, render
 from cotgen.errors import CotgenError
 from cotgen.ontology import term
 from cotgen.records import Fact, Manifest, Pair, Sample, Statement
@@ -233,12 +234,14 @@ class StoredPair:
         """The chain, each sentence with its evidence."""
         return self.record.statements
 
-    def render(self, view: View = "cot", boxes: BoxConvention = "pixels", without: Collection[str] = ()) -> Any:
+    def render(
+        self, view: View = "cot", boxes: BoxConvention | BoxFormat = "pixels", without: Collection[str] = ()
+    ) -> Any:
         """The pair as a use needs it; see `cotgen.chains.render.render`.
 
         Args:
             view: what it is for.
-            boxes: how boxes are written.
+            boxes: how boxes are written; a `BoxFormat` where the pixel budget of the model is not the default.
             without: bases whose sentences are left out: `("visual",)` for none of those that no label proves.
         """
         kept = [statement for statement in self.record.statements if statement.basis not in without]

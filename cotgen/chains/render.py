@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from cotgen.chains.boxes import BoxConvention, BoxFormat
 from cotgen.records import Pair, Statement
 
 View = Literal["vqa", "cot", "prompt"]
-BoxConvention = Literal["index", "pixels", "per_mille"]
 VIEWS: tuple[str, ...] = get_args(View)
 
 _LEVEL = re.compile(r"^Level ([1-9])(?: \([A-Za-z ]{1,40}\))?:[ \t]*(.*)$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9<\"'(])")
-_BOX = re.compile(r"<bbox:([0-9]{1,4})>")
 _CHAIN = re.compile(r"\A\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*\Z", re.DOTALL)
 
 #: No chain comes near this; a longer reply is refused before any pattern runs over it.
@@ -101,29 +100,11 @@ def parse(text: str) -> ParsedChain:
     return ParsedChain(tuple(sentences), answer, tuple(problems))
 
 
-def render_boxes(text: str, boxes: Sequence[Sequence[int]], convention: BoxConvention, size: tuple[int, int]) -> str:
-    """Replace each `<bbox:n>` by its numbers.
-
-    Args:
-        text: text with `<bbox:n>`.
-        boxes: `[x1, y1, x2, y2]` in pixels of the stored image.
-        convention: `index` leaves the text as it is; `pixels` writes pixels of an image of `size`; `per_mille` writes
-            thousandths of width and height, rounded down.
-        size: width and height in pixels of the stored image, from which thousandths are taken.
-
-    Raises:
-        IndexError: the text names a box that the pair does not have.
-    """
-    if convention == "index":
-        return text
-
-    def one(match: re.Match[str]) -> str:
-        box = boxes[int(match[1])]
-        if convention == "per_mille":
-            box = [v * 1000 // size[i % 2] for i, v in enumerate(box)]
-        return f"[{', '.join(str(v) for v in box)}]"
-
-    return _BOX.sub(one, text)
+def render_boxes(
+    text: str, boxes: Sequence[Sequence[int]], convention: BoxConvention | BoxFormat, size: tuple[int, int]
+) -> str:
+    """Replace each `<bbox:n>` by its numbers; see `BoxFormat.write`."""
+    return BoxFormat.of(convention).write(text, boxes, size)
 
 
 def question_text(pair: Pair) -> str:
@@ -132,7 +113,14 @@ def question_text(pair: Pair) -> str:
     return "\n".join([pair.question, *lines])
 
 
-def render(pair: Pair, view: View = "cot", boxes: BoxConvention = "pixels", size: tuple[int, int] = (0, 0)) -> Any:
+def in_view(support: str, writer: str, view: View, asserted: bool = False) -> bool:
+    """Whether a view takes a pair: `cot` takes chains of templates that give no reason only on request (`asserted`)."""
+    return view != "cot" or asserted or support != "asserted" or not writer.startswith("template/")
+
+
+def render(
+    pair: Pair, view: View = "cot", boxes: BoxConvention | BoxFormat = "pixels", size: tuple[int, int] = (0, 0)
+) -> Any:
     """A pair as a use needs it.
 
     `vqa`: question and bare answer; `cot`: question and chain; `prompt`: the question alone, with what rewards need.

@@ -11,6 +11,7 @@ import typer
 from cotgen import __version__
 from cotgen.cli import options
 from cotgen.cli.console import make_console as _console
+from cotgen.cli.export import export
 from cotgen.cli.hub import publish
 from cotgen.cli.teacher import teacher_app
 
@@ -443,5 +444,6 @@ def diff(
     raise typer.Exit(0 if found.same else 1)
 
 
+app.command()(export)
 app.command()(publish)
 app.add_typer(teacher_app)

@@ -18,9 +18,9 @@ NOT_VISIBLE = "not visible"
 #: More boxes than this are no answer: no frame of the data sets has more than nine instruments.
 MOST_BOXES = 64
 _NUMBER = r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
-_ONE = re.compile(
-    rf"\[\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\]|<bbox:([0-9]{{1,3}})>"
-)
+#: Pattern of `[x1, y1, x2, y2]`, a group for each number.
+FOUR_NUMBERS = rf"\[\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\]"
+_ONE = re.compile(rf"{FOUR_NUMBERS}|<bbox:([0-9]{{1,3}})>")
 
 
 def read_boxes(text: str, boxes: Sequence[Box]) -> list[Box] | None:

@@ -78,7 +78,7 @@ def test_boxes_are_written_in_the_convention_of_the_model() -> None:
     text, boxes = "at <bbox:0>", [[85, 48, 427, 240]]
     assert render_boxes(text, boxes, "index", (854, 480)) == "at <bbox:0>"
     assert render_boxes(text, boxes, "pixels", (854, 480)) == "at [85, 48, 427, 240]"
-    assert render_boxes(text, boxes, "per_mille", (854, 480)) == "at [99, 100, 500, 500]"
+    assert render_boxes(text, boxes, "per_mille", (854, 480)) == "at [100, 100, 500, 500]"
 
 
 def test_views() -> None:

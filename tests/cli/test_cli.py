@@ -61,7 +61,19 @@ def built(demo: Path) -> Path:
 def test_help_and_version(cli: Cli) -> None:
     code, out, _ = cli("--help")
     assert code == 0
-    for command in ("build", "demo", "verify", "blind", "sources", "show", "priors", "merge", "diff", "publish"):
+    for command in (
+        "build",
+        "demo",
+        "verify",
+        "blind",
+        "sources",
+        "show",
+        "priors",
+        "merge",
+        "diff",
+        "export",
+        "publish",
+    ):
         assert f"\n  {command} " in out
     assert cli("--version")[:2] == (0, f"cotgen {cotgen.__version__}\n")
 

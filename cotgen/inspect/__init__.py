@@ -1,0 +1,1 @@
+"""Looking at a finished data set, and handing it on: what a person or another program makes of it."""
