@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cotgen.chains.render import BoxConvention
+from cotgen.chains.boxes import BoxConvention, BoxFormat
 from cotgen.errors import CotgenError
 from cotgen.shards.index import INDEX
 from cotgen.training.order import ORDER_VERSION
@@ -53,7 +54,7 @@ class Loader:
         data: Sequence[Portion | Path | str],
         selection: Selection | None = None,
         *,
-        boxes: BoxConvention = "pixels",
+        boxes: BoxConvention | BoxFormat = "pixels",
         instruction: str | None = None,
         seed: int = 0,
         batch_size: int = 1,
@@ -66,7 +67,7 @@ class Loader:
         Args:
             data: local folders, or portions of them.
             selection: which pairs and how often; by default chains of the train split.
-            boxes: how boxes are written.
+            boxes: how boxes are written; for `resized` what `cotgen.training.processor.box_format` gives.
             instruction: what the model is told first; by default that of the view.
             seed: of all draws.
             batch_size: rows of a batch on one rank.
@@ -87,7 +88,8 @@ class Loader:
         if epochs is not None and epochs < 1:
             raise CotgenError("a run has at least one epoch; leave the number out for an endless one")
         self.pool = Pool([part if isinstance(part, Portion) else Portion(Path(part)) for part in data], selection)
-        self.seed, self.batch_size, self.epochs, self.boxes = seed, batch_size, epochs, boxes
+        self.seed, self.batch_size, self.epochs = seed, batch_size, epochs
+        self.boxes = BoxFormat.of(boxes)
         self.instruction = INSTRUCTIONS[selection.view] if instruction is None else instruction
         self.order = self.pool.order(seed)
         self.batches_done = 0
@@ -172,7 +174,7 @@ class Loader:
             data=data,
             config={
                 **self.pool.selection.config(),
-                "boxes": self.boxes,
+                "boxes": asdict(self.boxes),
                 "instruction": self.instruction,
                 "order": ORDER_VERSION,
             },

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from PIL import Image
 
-from cotgen.chains.render import BoxConvention, View, render
+from cotgen.chains.boxes import BoxFormat
+from cotgen.chains.render import View, render
 from cotgen.errors import CotgenError
 from cotgen.records import Pair
 
@@ -31,7 +32,7 @@ def messages(question: str, instruction: str) -> list[dict[str, str]]:
     return [*system, {"role": "user", "content": question}]
 
 
-def row_of(record: dict[str, Any], pair: Pair, view: View, boxes: BoxConvention, instruction: str) -> Row:
+def row_of(record: dict[str, Any], pair: Pair, view: View, boxes: BoxFormat, instruction: str) -> Row:
     """All of a row but its picture.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from cotgen.chains.render import VIEWS, View
+from cotgen.chains.render import VIEWS, View, in_view
 from cotgen.errors import CotgenError
 from cotgen.records import SPLITS, Split
 from cotgen.records.pair import Support
@@ -84,16 +84,16 @@ class Selection:
             raise CotgenError("a curriculum is a number from 0 (mixed) to 1 (from easy to hard)")
 
     def of(self, index: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows of an index that are shown at all."""
+        """The rows of an index that are shown at all. Raises polars' errors where the index cannot be read."""
         index = index.filter(pl.col("split").is_in(self.splits))
         for column, wanted in (("task", self.tasks), ("support", self.supports)):
             if wanted:
                 index = index.filter(pl.col(column).is_in(wanted))
         if self.sources:
             index = index.filter(pl.col("sources").list.eval(pl.element().is_in(self.sources)).list.any())
-        if self.view == "cot" and not self.asserted:
-            reasonless = (pl.col("support") == "asserted") & pl.col("writer").str.starts_with("template/")
-            index = index.filter(~reasonless)
+        kinds = index.select("support", "writer").unique().collect()
+        taken = kinds.filter([in_view(said, by, self.view, self.asserted) for said, by in kinds.iter_rows()])
+        index = index.join(taken.lazy(), on=["support", "writer"], how="semi", maintain_order="left")
         if not self.suspects:
             index = index.filter(pl.col("findings").list.len() == 0)
         return index

@@ -192,7 +192,7 @@ def test_other_ranks_data_or_configuration_are_refused_in_a_sentence(folder: Pat
     assert "the number of data sets" in refused([folder, other])
     assert "view was 'vqa' and is 'cot'" in refused([folder], Selection())
     assert "caps was {} and is {'task': 3}" in refused([folder], Selection(view="vqa", caps={"task": 3}))
-    assert "boxes was 'pixels' and is 'per_mille'" in refused([folder], boxes="per_mille")
+    assert "boxes was {'convention': 'pixels'" in refused([folder], boxes="per_mille")
     assert "instruction was" in refused([folder], instruction="Look.")
     same = Loader([folder], VQA, batch_size=4, world_size=2, seed=1, rank=1)
     with pytest.raises(CotgenError, match="the trainer's num_generations was 8 and is 4"):
