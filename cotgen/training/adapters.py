@@ -7,6 +7,7 @@ refuses settings under which rows would be lost, cut or repeated unnoticed.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -58,7 +59,12 @@ def sft_stream(loader: Loader) -> Any:
             "rows of view prompt are for GRPO, which needs an addressable data set: on a stream TRL mixes the prompts "
             "of a group; use grpo_rows"
         )
-    datasets = _datasets()
+    return _datasets().IterableDataset(_stream(loader), info=_datasets().DatasetInfo(features=sft_features()))
+
+
+@functools.cache
+def _stream_class() -> Any:
+    """The class of what a stream iterates over; made on use, since its base is of `datasets`."""
     from datasets.iterable_dataset import _BaseExamplesIterable
 
     types = sft_features()
@@ -66,9 +72,12 @@ def sft_stream(loader: Loader) -> Any:
     class Stream(_BaseExamplesIterable):  # type: ignore[misc]
         """The rows of all ranks, of one, or of one worker of it; knows how it was split, as a generator cannot."""
 
-        def __init__(self, ranked: bool = False, worker: tuple[int, int] | None = None) -> None:
+        def __init__(self, loader: Loader, ranked: bool, worker: tuple[int, int] | None) -> None:
             super().__init__()
-            self.ranked, self.worker = ranked, worker
+            self.loader, self.ranked, self.worker = loader, ranked, worker
+
+        def __reduce__(self) -> Any:
+            return _stream, (self.loader, self.ranked, self.worker)
 
         @property
         def is_typed(self) -> bool:
@@ -81,7 +90,7 @@ def sft_stream(loader: Loader) -> Any:
 
         @property
         def num_shards(self) -> int:
-            return _PARTS if self.ranked else _PARTS * loader.world_size
+            return _PARTS if self.ranked else _PARTS * self.loader.world_size
 
         @property
         def sleep_on_threads_shutdown(self) -> bool:
@@ -91,17 +100,17 @@ def sft_stream(loader: Loader) -> Any:
             self._state_dict = {"type": "cotgen"}
             return self._state_dict
 
-        def shuffle_data_sources(self, generator: Any) -> Stream:
+        def shuffle_data_sources(self, generator: Any) -> Any:
             """The order is the loader's, which differs from epoch to epoch."""
             return self
 
-        def reshard_data_sources(self) -> Stream:
+        def reshard_data_sources(self) -> Any:
             return self
 
-        def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> Stream:
-            alone = loader.world_size == 1
+        def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> Any:
+            alone = self.loader.world_size == 1
             if (self.ranked or alone) and self.worker is None and (index, num_shards) == _worker():
-                return Stream(self.ranked, (index, num_shards))
+                return _stream(self.loader, self.ranked, (index, num_shards))
             if alone and num_shards == 1:
                 return self
             if self.ranked or self.worker is not None:
@@ -109,27 +118,31 @@ def sft_stream(loader: Loader) -> Any:
                     "the stream was split twice, which would lose rows without a word; hand it to the trainer as it is, "
                     "without split_dataset_by_node or shard"
                 )
-            if (index, num_shards) != (loader.rank, loader.world_size):
+            if (index, num_shards) != (self.loader.rank, self.loader.world_size):
                 raise CotgenError(
                     f"the stream is split for rank {index} of {num_shards}, and its loader was made for rank "
-                    f"{loader.rank} of {loader.world_size}; make the loader where RANK and WORLD_SIZE are set, and hand "
-                    "the stream to the trainer as it is"
+                    f"{self.loader.rank} of {self.loader.world_size}; make the loader where RANK and WORLD_SIZE are set, "
+                    "and hand the stream to the trainer as it is"
                 )
-            return Stream(ranked=True)
+            return _stream(self.loader, ranked=True)
 
         def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
             first, step = self.worker or (0, 1)
-            ranks = 1 if self.ranked else loader.world_size
-            for number in count(loader.batches_done * ranks + first, step):
-                batch, rank = (number, loader.rank) if self.ranked else divmod(number, ranks)
-                pairs = loader.pairs_of(batch, rank)
+            ranks = 1 if self.ranked else self.loader.world_size
+            for number in count(self.loader.batches_done * ranks + first, step):
+                batch, rank = (number, self.loader.rank) if self.ranked else divmod(number, ranks)
+                pairs = self.loader.pairs_of(batch, rank)
                 if not pairs:
                     return
                 for pair in pairs:
-                    row = loader.row(pair)
+                    row = self.loader.row(pair)
                     yield row["name"], row
 
-    return datasets.IterableDataset(Stream(), info=datasets.DatasetInfo(features=types))
+    return Stream
+
+
+def _stream(loader: Loader, ranked: bool = False, worker: tuple[int, int] | None = None) -> Any:
+    return _stream_class()(loader, ranked, worker)
 
 
 def grpo_rows(loader: Loader) -> Any:

@@ -1,5 +1,6 @@
 """The types that TRL takes: `datasets` splits and types them as the trainers do. The trainers themselves: test_trainers."""
 
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ def test_a_stream_that_is_split_twice_or_for_others_is_refused(folder: Path) -> 
     alone = sft_stream(Loader([folder], VQA))
     with pytest.raises(CotgenError, match="was made for rank 0 of 1"):
         alone.shard(num_shards=2, index=0)
+
+
+def test_a_stream_goes_to_spawned_workers(folder: Path) -> None:
+    stream = sft_stream(Loader([folder], VQA, rank=1, world_size=2, epochs=1)).shard(num_shards=2, index=1)
+    there = pickle.loads(pickle.dumps(stream))
+    assert shown(there) == shown(stream)
+    with pytest.raises(CotgenError, match="split twice"):
+        there.shard(num_shards=2, index=1)
 
 
 def test_later_epochs_of_a_trainer_do_not_disturb_the_order(folder: Path) -> None:
