@@ -122,7 +122,7 @@ class Pool:
         """
         shard = int(self._shard[number])
         path = self._paths[shard]
-        item = read_sample(self._open(shard), path.name, int(self._offset[number]))
+        item = read_sample(self._open(shard), str(path), int(self._offset[number]))
         key, name = self._keys[int(self._picture[number])], self._ids[self._id[number]][0]
         if item.key != key:
             raise CotgenError(f"{path} has sample '{item.key}' where the index says '{key}'; run `cotgen verify`")
