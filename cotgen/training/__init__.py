@@ -1,1 +1,1 @@
-"""From finished data sets to trainers: rows for fine-tuning and reinforcement learning."""
+"""Training: what trainers need of data sets, and how a run reads them."""

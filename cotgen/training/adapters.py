@@ -16,7 +16,7 @@ from typing import Any
 
 from cotgen.errors import CotgenError
 from cotgen.training.loader import Loader
-from cotgen.training.rows import Row
+from cotgen.training.views import Row
 
 #: How many parts a stream says it has for each rank: no trainer has more workers.
 _PARTS = 1024

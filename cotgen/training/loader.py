@@ -26,7 +26,7 @@ from cotgen.shards.index import INDEX
 from cotgen.training.order import ORDER_VERSION
 from cotgen.training.pool import Pool
 from cotgen.training.portions import Portion
-from cotgen.training.rows import INSTRUCTIONS, Row, picture, row_of
+from cotgen.training.views import INSTRUCTIONS, Row, picture, row_of
 from cotgen.training.selection import Selection
 from cotgen.training.state import LoaderState, ReadFrom
 
@@ -35,7 +35,7 @@ class Loader:
     """Rows of one rank.
 
     Iteration yields rows, from where the run is; `state_dict` and `load_state_dict` say and set where that is, by whole
-    batches. Rows are those of `cotgen.training.rows.row_of`, with `images`: a list of one RGB picture.
+    batches. Rows are those of `cotgen.training.views.row_of`, with `images`: a list of one RGB picture.
 
     Attributes:
         pool: the pairs.

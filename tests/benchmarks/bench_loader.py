@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cotgen.training.adapters import sft_stream
 from cotgen.training.loader import Loader
-from cotgen.training.rows import picture
+from cotgen.training.views import picture
 from cotgen.training.selection import Selection
 
 ROUNDS = 5
