@@ -25,6 +25,7 @@ from cotgen.shards.index import INDEX, INDEX_SCHEMA, scan_index
 from cotgen.shards.manifest import load
 from cotgen.shards.readme import FEATURES
 from cotgen.shards.tar import read_sample
+from cotgen.training.rows import reward_columns
 
 _COLOURS = ("#ffd400", "#00c8ff", "#ff6ad5", "#7dff6a", "#ff8c1a", "#b48cff")
 _LINE = 14
@@ -177,7 +178,7 @@ class Dataset:
 
     def _pairs_of(self, record: Sample) -> tuple[StoredPair, ...]:
         size = record.frame.width, record.frame.height
-        pairs = tuple(StoredPair(pair, record.key, size) for pair in record.pairs)
+        pairs = tuple(StoredPair(pair, record.key, size, record) for pair in record.pairs)
         if not self._filtered:
             return pairs
         wanted = self._wanted.get(record.key, frozenset())
@@ -198,11 +199,13 @@ class StoredPair:
         record: the pair as stored: question, options, statements, answer.
         key: key of its sample.
         size: width and height of the stored picture in pixels.
+        sample: the sample that it is of.
     """
 
     record: Pair
     key: str
     size: tuple[int, int]
+    sample: Sample
 
     @property
     def name(self) -> str:
@@ -239,6 +242,8 @@ class StoredPair:
     ) -> Any:
         """The pair as a use needs it; see `cotgen.chains.render.render`.
 
+        View `prompt` has the columns that rewards read beside the prompt; see `cotgen.training.rows`.
+
         Args:
             view: what it is for.
             boxes: how boxes are written; a `BoxFormat` where the pixel budget of the model is not the default.
@@ -246,7 +251,8 @@ class StoredPair:
         """
         kept = [statement for statement in self.record.statements if statement.basis not in without]
         record = self.record.model_copy(update={"statements": kept}) if without else self.record
-        return render(record, view, boxes, self.size)
+        rendered = render(record, view, boxes, self.size)
+        return rendered | reward_columns(self.sample, record) if view == "prompt" else rendered
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import cotgen
 from cotgen.dataset import Dataset
 from cotgen.errors import CotgenError
 from cotgen.shards.index import INDEX
+from cotgen.training.rewards import RANGES, RewardConfig, reward_funcs
+from cotgen.training.rows import COLUMNS
 from tests.shards.samples import SIZE, Made, make, write_folder
 
 
@@ -105,6 +107,20 @@ def test_pairs_render_as_the_task_needs_it(ds: Dataset) -> None:
     assert cot["response"].startswith("<think>Level 1: ")
     assert cot["response"].endswith(f"<answer>{pair.answer}</answer>")
     assert vqa["response"] == pair.answer
+
+
+def test_the_prompt_has_what_rewards_read_and_the_right_chain_earns_it(ds: Dataset) -> None:
+    for sample in ds:
+        for pair in sample.pairs:
+            prompt = pair.render("prompt", boxes="per_mille")
+            assert set(prompt) == {"prompt", *COLUMNS}
+            assert prompt["answer"] == pair.answer
+            assert prompt["facts"] == [fact.model_dump() for fact in sample.facts]
+            columns = {name: [value] for name, value in prompt.items() if name != "prompt"}
+            answer = pair.render("cot")["response"]
+            for reward in reward_funcs(RewardConfig()):
+                [value] = reward(prompts=[prompt["prompt"]], completions=[answer], **columns)
+                assert value in (None, RANGES[reward.__name__][1])
 
 
 def test_without_stored_frames_the_error_says_what_to_do(made: Made, tmp_path: Path) -> None:

@@ -764,6 +764,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
     from cotgen.build.taught import Taught
     from cotgen.chains.write import Written, write_scenes
     from cotgen.surgeries.identity import canonical
+    from cotgen.tasks import source_asked
 
     ready = prepare(unit)
     facts, rows, report, joined, found, balanced = (
@@ -823,7 +824,7 @@ def _chains(unit: ChainsUnit, tell: Tell) -> dict[str, Any]:
             samples.append([scene.key, offset, length, row.offset, row.length])
             pairs += len(own)
             for pair in own:
-                by_source.setdefault(_asked_of(scene, pair.task, unit.source), Counter())[pair.task] += 1
+                by_source.setdefault(source_asked(scene, pair.task, unit.source), Counter())[pair.task] += 1
         writer.seal(
             {
                 "surgery": unit.surgery,
@@ -856,13 +857,6 @@ def _damage(report: ExtractReport, joined: bool) -> list[str]:
 
     reasons = {reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}
     return sorted(reasons - {NO_IMAGE} if joined else reasons)
-
-
-def _asked_of(scene: Scene, task: str, pixels: str) -> str:
-    """The source whose labels a task asks about here; that of the pictures where it asks about no label."""
-    from cotgen.tasks import TASKS
-
-    return next((source for kind in TASKS[task].kinds if (source := scene.says(kind))), pixels)
 
 
 def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], written: Written) -> list[list[Any]]:
@@ -933,6 +927,7 @@ def _notes(
 def _count(unit: CountUnit) -> dict[str, Any]:
     from cotgen.frames.index import VideoError, open_video
     from cotgen.surgeries.join import PRECEDENCE, scenes
+    from cotgen.tasks import source_asked
     from cotgen.tasks.runs import with_runs
 
     width = height = frames = 0
@@ -964,7 +959,7 @@ def _count(unit: CountUnit) -> dict[str, Any]:
     runs: set[tuple[str, int]] = set()
     planned, _ = _asked(found, unit.tasks, unit.seed, unit.footage.fps, unit.balance)
     for position, question, run in with_runs(found, planned):
-        asked = _asked_of(found[position], question.task, unit.footage.source)
+        asked = source_asked(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
         runs.add((question.task, run))
     counted = {name: dict(tasks) for name, tasks in by_source.items()}

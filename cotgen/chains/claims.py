@@ -244,12 +244,18 @@ def claims(text: str, mentions: Sequence[Mention], memory: Memory) -> Claims:
 
 def _code(text: str, mentions: Sequence[Mention]) -> str:
     """The sentence in lower case with each mention and box as a mark, its number, and dots up to its length."""
-    coded = text.lower()
+    coded = text.lower() if text.isascii() else "".join(map(_plain, text))
     for number, mention in enumerate(mentions):
         mark = _MARK.get(mention.kind, "§")
         code = mark + chr(_CODE + number) + "·" * (mention.end - mention.start - 2)
         coded = coded[: mention.start] + code + coded[mention.end :]
     return _BOX.sub(lambda m: "£" + chr(_CODE + int(m[1])) + "·" * (len(m.group()) - 2), coded)
+
+
+def _plain(character: str) -> str:
+    """A character in lower case; `?` for one that the code uses, or whose lower case is longer than it."""
+    lower = character.lower()
+    return "?" if len(lower) != 1 or lower in "¤¥£§·" or "\ue000" <= lower <= "\uf8ff" else lower
 
 
 def _number(code: str | None) -> int:

@@ -45,7 +45,7 @@ TASKS: dict[str, Task] = {
     )
 }
 
-__all__ = ["TASKS", "Question", "Task", "chosen_tasks", "plan_questions", "wordings_sha256"]
+__all__ = ["TASKS", "Question", "Task", "chosen_tasks", "plan_questions", "source_asked", "wordings_sha256"]
 
 
 def chosen_tasks(names: Iterable[str]) -> tuple[Task, ...]:
@@ -77,6 +77,11 @@ def plan_questions(scenes: Sequence[Scene], tasks: Iterable[str], seed: int) -> 
         found.extend(FIELD_VISIBLE.questions(scenes, seed, room_for(MOST, len(found))))
     found.sort(key=lambda entry: entry[0])
     yield from found
+
+
+def source_asked(scene: Scene, task: str, pixels: str) -> str:
+    """The source whose labels a task asks about here; that of the pictures where it asks about no label."""
+    return next((source for kind in TASKS[task].kinds if (source := scene.says(kind))), pixels)
 
 
 def wordings_sha256() -> str:

@@ -56,14 +56,17 @@ def iou(one: Box, other: Box) -> float:
     return shared / (areas - shared)
 
 
-def match_score(said: Sequence[Box], true: Sequence[Box]) -> float:
-    """Sum of IoU over the best one-to-one match / max(|said|, |true|); 1 where both are empty."""
+def match_score(said: Sequence[Box], true: Sequence[Box], least: float = 0.0) -> float:
+    """Sum of IoU over the best one-to-one match / max(|said|, |true|); 1 where both are empty.
+
+    An IoU below `least` counts as 0.
+    """
     if not said and not true:
         return 1.0
     if not said or not true:
         return 0.0
     fewer, more = sorted((list(said), list(true)), key=len)
-    table = tuple(tuple(iou(a, b) for b in more) for a in fewer)
+    table = tuple(tuple(value if (value := iou(a, b)) >= least else 0.0 for b in more) for a in fewer)
     return _best(table) / len(more)
 
 

@@ -184,16 +184,19 @@ class Localization:
             said.append((id, boxes[0]))
         return _named(said)
 
-    def score(self, reply: str, question: Question) -> float:
-        """Sum of IoU of the best match / max(|said|, |true|); for all instruments a box counts under its name only."""
+    def score(self, reply: str, question: Question, least: float = 0.0) -> float:
+        """Sum of IoU of the best match / max(|said|, |true|); for all instruments a box counts under its name only.
+
+        An IoU below `least` counts as 0.
+        """
         said = self.parse(reply, question)
         if said is None:
             return 0.0
         if question.subject:
-            return match_score(_boxes(said), _boxes(question.truth))
+            return match_score(_boxes(said), _boxes(question.truth), least)
         mine, true = _by_name(said), _by_name(question.truth)
         total = sum(
-            match_score(mine[name], true[name]) * max(len(mine[name]), len(true[name]))
+            match_score(mine[name], true[name], least) * max(len(mine[name]), len(true[name]))
             for name in mine.keys() & true.keys()
         )
         return total / max(sum(map(len, mine.values())), sum(map(len, true.values())))

@@ -1,1 +1,1 @@
-"""Training: what trainers need of data sets, and how a run reads them."""
+"""Training: what trainers need of data sets, without any trainer in it but in `adapters`."""

@@ -26,9 +26,9 @@ from cotgen.shards.index import INDEX
 from cotgen.training.order import ORDER_VERSION
 from cotgen.training.pool import Pool
 from cotgen.training.portions import Portion
-from cotgen.training.views import INSTRUCTIONS, Row, picture, row_of
 from cotgen.training.selection import Selection
 from cotgen.training.state import LoaderState, ReadFrom
+from cotgen.training.views import INSTRUCTIONS, Row, picture, row_of
 
 
 class Loader:

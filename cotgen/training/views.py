@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from typing import Any, TypeAlias
 
+import pydantic
 from PIL import Image
 
 from cotgen.chains.boxes import BoxFormat
 from cotgen.chains.render import View, render
 from cotgen.errors import CotgenError
-from cotgen.records import Pair
+from cotgen.records import Pair, Sample
+from cotgen.training.rows import reward_columns
 
 Row: TypeAlias = dict[str, Any]
 
@@ -43,18 +45,21 @@ def row_of(record: dict[str, Any], pair: Pair, view: View, boxes: BoxFormat, ins
         instruction: what the model is told first; "" for nothing.
 
     Returns:
-        `name` (`key#id`) and `prompt`, a conversation; for `vqa` and `cot` `completion`, the reply; for `prompt` what
-        rewards need: `task`, `id`, `question`, `options`, `answer`, `boxes`, `facts`, `labelled`, and `size`, width and
-        height in pixels of the stored picture.
+        `name` (`key#id`) and `prompt`, a conversation; for `vqa` and `cot` `completion`, the reply; for `prompt` the
+        columns that rewards read, see `cotgen.training.rows`.
+
+    Raises:
+        CotgenError: the record is none of a sample.
     """
     size = record["frame"]["width"], record["frame"]["height"]
     rendered = render(pair, view, boxes, size)
-    row: Row = {"name": f"{record['key']}#{pair.id}", "prompt": messages(rendered.pop("prompt"), instruction)}
+    row: Row = {"name": f"{record['key']}#{pair.id}", "prompt": messages(rendered["prompt"], instruction)}
     if view != "prompt":
         return row | {"completion": [{"role": "assistant", "content": rendered["response"]}]}
-    known = {"task": pair.task, "id": pair.id, "question": pair.question, "size": list(size)}
-    facts = {"facts": record["facts"], "labelled": record["labelled"]}
-    return {**row, **known, **rendered, **facts}
+    try:
+        return row | reward_columns(Sample.model_validate(record), pair)
+    except pydantic.ValidationError as error:
+        raise CotgenError(f"the record of '{record['key']}' is damaged; run `cotgen verify`") from error
 
 
 def picture(jpeg: bytes, key: str) -> Image.Image:

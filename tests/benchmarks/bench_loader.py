@@ -19,8 +19,8 @@ from pathlib import Path
 
 from cotgen.training.adapters import sft_stream
 from cotgen.training.loader import Loader
-from cotgen.training.views import picture
 from cotgen.training.selection import Selection
+from cotgen.training.views import picture
 
 ROUNDS = 5
 BATCH = 8

@@ -153,3 +153,16 @@ def test_a_conclusion_speaks_of_the_frame_in_every_form(shape: str, name: str) -
     text = shape.format(phase=name, Phase=f"{name[0].upper()}{name[1:]}")
     chain = parse(f"<think>Level 1: A grasper is in view.\nLevel 2: \nLevel 3: {text}</think><answer>x</answer>")
     assert not read(chain)[-1].general
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A \u00a4\ue005 is in view.", "Two \u00a4\ue000 touch the other one \u00a3\uf8ff.", "The \u00a5\ue003 grasper.",
+     "\u0130\u0130 a grasper is dissecting the \u0130 gallbladder \u0130 on the left."],
+)  # fmt: skip
+def test_signs_that_the_code_of_a_sentence_uses_are_only_signs(text: str) -> None:
+    """A reply may hold anything; such a sign names nothing, and what follows keeps its place."""
+    found = said(text)
+    assert all(
+        text[ref.start : ref.end].lower().startswith(("a ", "the ", "gr", "ga", "the other")) for ref in found.refs
+    )

@@ -17,6 +17,7 @@ from cotgen.errors import CotgenError
 from cotgen.records import Sample
 from cotgen.shards.index import INDEX
 from cotgen.training.loader import Loader
+from cotgen.training.rows import COLUMNS, reward_columns
 from cotgen.training.selection import Selection
 from cotgen.training.state import STATE, LoaderState
 from tests.shards.samples import SIZE, Made, make, write_folder
@@ -112,11 +113,11 @@ def test_rows_are_those_that_a_pair_renders(made: Made, folder: Path) -> None:
             assert [(image.size, image.mode) for image in row["images"]] == [(SIZE, "RGB")]
     for row in Loader([folder], Selection(view="prompt"), epochs=1):
         sample = samples[row["name"].partition("#")[0]]
-        rendered = render(pairs[row["name"]], "prompt", "pixels", SIZE)
-        assert row["prompt"][-1]["content"] == rendered.pop("prompt")
-        assert {name: row[name] for name in rendered} == rendered
-        assert row["facts"] == [fact.model_dump() for fact in sample.facts]
-        assert (row["labelled"], row["size"]) == (sample.labelled, list(SIZE))
+        pair = pairs[row["name"]]
+        assert row["prompt"][-1]["content"] == render(pair, "prompt", "pixels", SIZE)["prompt"]
+        columns = reward_columns(sample, pair)
+        assert {name: row[name] for name in columns} == columns
+        assert set(row) == {"name", "prompt", "images", *COLUMNS}
 
 
 def boxed(made: Made) -> Made:

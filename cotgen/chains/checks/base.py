@@ -86,12 +86,14 @@ class Case:
         return "none" if "instrument" in self.denied(1) else ""
 
     @cached_property
-    def told(self) -> tuple[Fact, ...]:
-        """The triplets that levels 1 and 2 tell whole: instrument, verb and target."""
+    def acts_of(self) -> dict[int, tuple[Fact, ...]]:
+        """Number of a sentence of levels 1 and 2 -> the triplets that it tells whole: instrument, verb and target."""
         ids: list[str] = []
+        found: dict[int, tuple[Fact, ...]] = {}
         for reading in self.claims:
             if reading.level == 3 or reading.past:
                 continue
+            before = len(ids)
             for act in reading.claims.acts:
                 if act.negated or not act.subjects:
                     continue
@@ -102,6 +104,14 @@ class Case:
                         ids.append(fact.id)
                         if any(ref.which == "one" for ref in act.subjects):
                             break
+            own = ids[before:]
+            found[reading.number] = tuple(fact for fact in self.view.triplets if fact.id in own)
+        return found
+
+    @cached_property
+    def told(self) -> tuple[Fact, ...]:
+        """The triplets that levels 1 and 2 tell whole."""
+        ids = {fact.id for facts in self.acts_of.values() for fact in facts}
         return tuple(fact for fact in self.view.triplets if fact.id in ids)
 
     @cached_property

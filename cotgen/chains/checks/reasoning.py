@@ -59,18 +59,27 @@ def answer(case: Case) -> Iterator[Finding]:
         yield found("answer", None, f"the answer '{case.chain.answer[:80]}' is not what the labels say")
 
 
-def carries(case: Case) -> Iterator[Finding]:
-    """The chain carries its answer: no sentence twice, level 1 shows what the answer rests on, level 3 concludes."""
+def empty(case: Case) -> Iterator[Finding]:
+    """No sentence stands twice, and each level says something."""
     texts = [reading.text for reading in case.readings]
     for reading in case.readings:
         if reading.text in texts[: reading.number]:
             yield found("empty", reading, "the same sentence stands earlier in the chain")
-    task = case.question.task
     for level in (1, 2, 3):
         own = [reading for reading in case.readings if reading.level == level]
-        told = (r.known or r.closed or r.mentions or len(r.text.split()) > 3 for r in own)
-        if own and not any(told):
+        if own and not any(says_something(reading) for reading in own):
             yield found("empty", own[0], f"level {level} says nothing")
+
+
+def says_something(reading: Reading) -> bool:
+    """Whether a sentence is more than a few words that name nothing."""
+    return bool(reading.known or reading.closed or reading.mentions or len(reading.text.split()) > 3)
+
+
+def carries(case: Case) -> Iterator[Finding]:
+    """The chain carries its answer: no sentence twice, level 1 shows what the answer rests on, level 3 concludes."""
+    yield from empty(case)
+    task = case.question.task
     if task in REASONED:
         truth = TASKS[task].truth(case.scene, case.question) or ()
         said = {t for r in case.readings if r.level == 3 and not r.known for t in (*r.named(task), *_closed_terms(r))}
