@@ -134,8 +134,7 @@ def _stream_class() -> Any:
                 pairs = self.loader.pairs_of(batch, rank)
                 if not pairs:
                     return
-                for pair in pairs:
-                    row = self.loader.row(pair)
+                for row in self.loader.rows_of(pairs):
                     yield row["name"], row
 
     return Stream

@@ -118,8 +118,7 @@ class Loader:
             pairs = self.pairs_of(number, self.rank)
             if not pairs:
                 return
-            for place, pair in enumerate(pairs[skip:], start=skip + 1):
-                row = self.row(pair)
+            for place, row in enumerate(self.rows_of(pairs[skip:]), start=skip + 1):
                 self._rows_of_batch = place % len(pairs)
                 self.batches_done = number + (place == len(pairs))
                 yield row
@@ -136,8 +135,12 @@ class Loader:
 
     def row(self, pair: int) -> Row:
         """The row of a pair, its picture decoded. Raises CotgenError where the shard is damaged."""
-        row = self.encoded_row(pair)
-        return row | {"images": [picture(jpeg, row["name"]) for jpeg in row["images"]]}
+        return next(self.rows_of([pair]))
+
+    def rows_of(self, pairs: Sequence[int]) -> Iterator[Row]:
+        """The rows of a batch: all are read, then one picture at a time is decoded, which is faster than in turns."""
+        for row in [self.encoded_row(pair) for pair in pairs]:
+            yield row | {"images": [picture(jpeg, row["name"]) for jpeg in row["images"]]}
 
     def encoded_row(self, pair: int) -> Row:
         """The row of a pair with the bytes of its JPEG. Raises CotgenError where the shard is damaged."""
