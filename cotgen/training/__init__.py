@@ -1,1 +1,1 @@
-"""Training: what a trainer needs of a data set, without any trainer in it."""
+"""Training: what trainers need of data sets, without any trainer in it but in `adapters`."""

@@ -1,0 +1,100 @@
+"""Loader: rows a second beside JPEG decoding alone, and what going on in the middle of an epoch costs.
+
+A look-alike build (frames of 854x480), one process, its train split. Decoding alone turns the same pictures in the same
+order, held in memory, to RGB and keeps a batch of them. The loader finds, seeks, reads, checks, renders and decodes
+them; the stream hands them through `datasets` with declared types. Rounds take turns, in CPU seconds of the process,
+since others use this machine. Going on: opening the data set, putting it to batch n and the first batch of 8 rows.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from cotgen.training.adapters import sft_stream
+from cotgen.training.loader import Loader
+from cotgen.training.selection import Selection
+from cotgen.training.views import picture
+
+ROUNDS = 5
+BATCH = 8
+
+
+def built(folder: Path) -> Path:
+    """A look-alike of Cholec80, built."""
+    cotgen = [sys.executable, "-m", "cotgen"]
+    data, out = folder / "demo", folder / "build"
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run([*cotgen, "demo", str(data)], **quiet)  # type: ignore[call-overload]
+    subprocess.run(
+        [*cotgen, "build", "--source", "cholec80", "--root", str(data), "--out", str(out)],
+        **quiet,  # type: ignore[call-overload]
+    )
+    return out
+
+
+def opened(data: Path) -> Loader:
+    return Loader([data], Selection(view="cot", asserted=True), batch_size=BATCH, epochs=1)
+
+
+def cpu(act: Callable[[], object]) -> float:
+    start = time.process_time()
+    act()
+    return time.process_time() - start
+
+
+def decoded(jpegs: list[bytes]) -> Iterator[object]:
+    return (picture(jpeg, "") for jpeg in jpegs)
+
+
+def all_of(rows: Iterator[object]) -> None:
+    """Take all, holding the last batch, as a trainer does: memory that is freed at once would be used again."""
+    deque(rows, maxlen=BATCH)
+
+
+def first_batch(data: Path, batches: int) -> None:
+    loader = opened(data)
+    loader.resume(loader.state(batches))
+    all_of(islice(loader, BATCH))
+
+
+def measure(data: Path) -> str:
+    loader = opened(data)
+    rows = loader.rows or 0
+    jpegs = [loader.encoded_row(int(pair))["images"][0] for pair in loader.order.slice(0, rows)]
+    acts: dict[str, Callable[[], object]] = {
+        "JPEG decoding alone": lambda: all_of(decoded(jpegs)),
+        "loader": lambda: all_of(iter(opened(data))),
+        "loader through datasets": lambda: all_of(iter(sft_stream(opened(data)))),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in acts}
+    going_on: dict[int, list[float]] = {0: [], loader.batches() // 2: []}
+    for _ in range(ROUNDS):
+        for name, act in acts.items():
+            taken[name].append(cpu(act))
+        for batches, seconds in going_on.items():
+            seconds.append(cpu(lambda done=batches: first_batch(data, done)))  # type: ignore[misc]
+    alone = statistics.median(taken["JPEG decoding alone"])
+    epoch = statistics.median(taken["loader"])
+    lines = ["| one process | rows a CPU second | of decoding alone |", "|---|---:|---:|"]
+    for name, seconds in taken.items():
+        median = statistics.median(seconds)
+        lines.append(f"| {name} | {rows / median:,.0f} | {alone / median:.1%} |")
+    lines.append("")
+    for batches, seconds in going_on.items():
+        median = statistics.median(seconds)
+        lines.append(f"Opening, batch {batches:,} and its rows: {median:.3f} s, {median / epoch:.2%} of an epoch.")
+    size = sum(map(len, jpegs)) / len(jpegs) / 1000
+    lines.append(f"{rows:,} rows, {size:.0f} kB a picture, {ROUNDS} rounds on {os.cpu_count()} cores.")
+    return "\n".join(lines)
+
+
+def run() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(built(Path(folder)))
