@@ -12,10 +12,12 @@ import shutil
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
+import orjson
 import pydantic
 
 from cotgen.errors import CotgenError
 from cotgen.records import Manifest
+from cotgen.records.manifest import MANIFEST_SCHEMA
 from cotgen.shards.files import sha256_of, sync_folder, writable, write_bytes
 from cotgen.shards.index import INDEX
 from cotgen.shards.readme import readme
@@ -165,14 +167,29 @@ def load(out: Path) -> Manifest:
     Raises:
         CotgenError: there is none, or it is damaged.
     """
+    raw = b""
     try:
-        return Manifest.from_json((out / MANIFEST).read_bytes())
+        raw = (out / MANIFEST).read_bytes()
+        return Manifest.from_json(raw)
     except FileNotFoundError:
         what = "has no manifest.json, so it is no finished data set" if out.is_dir() else "is not there"
         raise CotgenError(f"{out} {what}; give the folder that `cotgen build --out` finished") from None
     except (OSError, pydantic.ValidationError) as error:
+        if (schema := _schema_of(raw)) not in ("", MANIFEST_SCHEMA):
+            raise CotgenError(
+                f"{out / MANIFEST} is of schema {schema!r}, and this cotgen reads {MANIFEST_SCHEMA!r}: install the version "
+                "that it was made with"
+            ) from error
         detail = error.strerror if isinstance(error, OSError) else f"{error.error_count()} values are wrong"
         raise CotgenError(f"{out / MANIFEST} cannot be read ({detail}); copy or build the data set again") from error
+
+
+def _schema_of(raw: bytes) -> str:
+    """What a manifest that cannot be read says of its own form; "" where it says nothing."""
+    try:
+        return str(orjson.loads(raw)["schema"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def load_priors(out: Path) -> Priors | None:

@@ -120,6 +120,7 @@ class _Folder:
         plan: the split table.
         rows: shard -> first row and number of rows in the index; empty where the index cannot be used.
         surgery_split: surgery -> split, by the manifest.
+        sources: those whose terms the manifest states.
     """
 
     out: Path
@@ -128,6 +129,7 @@ class _Folder:
     plan: SplitPlan | None
     rows: dict[str, tuple[int, int]]
     surgery_split: dict[str, str]
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def verify(out: Path, *, workers: int = 1, progress: Callable[[int], None] | Non
         plan=_check_splits(manifest, report),
         rows=_check_index(out, manifest, report) if _check_files(out, manifest, sums, report) else {},
         surgery_split={surgery: split for split, names in manifest.splits.items() for surgery in names},
+        sources=frozenset(source.name for source in manifest.sources),
     )
     images = 0
     seen: dict[int, str] = {}
@@ -339,10 +342,14 @@ def _check_sample(
     report.saw("samples")
     try:
         sample = Sample.from_json(item.json)
+        written = sample.to_json()
     except pydantic.ValidationError as error:
         yield "schema", "", _wrong_values(error)
         return
-    if sample.to_json() != item.json:
+    except TypeError as error:
+        yield "schema", "", f"the record holds what cotgen does not write ({error})"
+        return
+    if written != item.json:
         yield "schema", "", "the record is not in the form that cotgen writes (sorted keys, no white space, no gaps)"
     yield from (("record", pair, what) for pair, what in _inconsistencies(sample, item.key))
     if sample.split != shard.split:
@@ -351,6 +358,9 @@ def _check_sample(
         yield "split", "", f"surgery {sample.surgery} is not in {sample.split} by the manifest"
     if (plan := folder.plan) is not None and plan.decides(sample.surgery) and plan.of(sample.surgery) != sample.split:
         yield "split", "", f"surgery {sample.surgery} is {plan.of(sample.surgery)} by {plan.name}"
+    # Whoever takes the terms of a source out of the manifest would publish its frames under those of another.
+    if unnamed := sorted({*sample.sources, sample.frame.source} - folder.sources):
+        yield "record", "", f"the manifest states no terms of {', '.join(unnamed)}, which the record names"
     yield from (("image", "", what) for what in _image_problems(sample, item.jpg))
     report.saw("images", int(bool(item.jpg)))
     for pair in sample.pairs:

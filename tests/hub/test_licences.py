@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cotgen.errors import CotgenError
 from cotgen.hub import licences
 from cotgen.hub.licences import LicenceError, permission, sources_of
+from cotgen.hub.publish import Publication
 from cotgen.records import SourceTerms
 from cotgen.shards.licences import strictest
 from cotgen.shards.manifest import load
@@ -115,3 +117,14 @@ def test_a_source_that_only_a_sample_names_counts(closed: Made, tmp_path: Path) 
     folder = write_folder(Made(samples, closed.pictures), tmp_path / "set")
     assert [source.name for source in load(folder).sources] == ["cholec80"]
     assert sources_of(folder, load(folder)) == ["cholec80", "my_hospital"]
+
+
+def test_frames_of_a_source_that_was_taken_out_of_the_manifest_are_noticed(closed: Made, tmp_path: Path) -> None:
+    """Its labels are of another one, so the index does not name it: the records say whose picture it is."""
+    samples = [
+        sample.model_copy(update={"frame": sample.frame.model_copy(update={"source": "my_hospital"})})
+        for sample in closed.samples
+    ]
+    folder = write_folder(Made(samples, dict.fromkeys(closed.pictures, b"")), tmp_path / "set")
+    with pytest.raises(CotgenError, match="the manifest states no terms of my_hospital"):
+        Publication(folder, "lab/set").publish()
