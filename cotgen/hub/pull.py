@@ -134,7 +134,9 @@ class Pulling:
                 f"{self.out} holds another data set, or another revision of {self.repo}; nothing was touched. Give "
                 "another --out"
             )
-        wrong = [name for name, _ in damaged(self.out, load(self.out))]
+        there = load(self.out)
+        check_names(there)
+        wrong = [name for name, _ in damaged(self.out, there)]
         if not wrong:
             return True
         self.say(f"{self.out} is damaged ({', '.join(wrong[:10])}): these files are downloaded again.")

@@ -272,3 +272,18 @@ def test_pulls_killed_at_random_requests_end_alike(
         again = program(*arguments, out)
         assert again.communicate()[1] == "" and again.returncode == 0
         assert files(out) == files(released)
+
+
+def test_mending_a_folder_removes_nothing_outside_of_it(
+    hub: HubServer, released: Path, pull: Pull, tmp_path: Path
+) -> None:
+    """Who got the same manifest in another way than by pulling has it in a folder already."""
+    (tmp_path / "mine.txt").write_text("mine")
+    out = Path(shutil.copytree(released, tmp_path / "out"))
+    manifest = load(out)
+    climbing = {**manifest.files, "../mine.txt": "0" * 64}
+    (out / MANIFEST).write_bytes(manifest.model_copy(update={"files": climbing}).to_json())
+    release(hub.repos[REPO], files(out), "v1.1.0")
+    with pytest.raises(CotgenError, match=r"names '\.\./mine\.txt', which is no file of a data set"):
+        pull(out, "v1.1.0")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
