@@ -51,8 +51,9 @@ def _pull(name: tuple[str, str], out: Path, quiet: bool) -> Pulled:
     if quiet or not os.isatty(2):
         _no_bars()
     say = _silent if quiet else typer.echo
-    with hold(out, out.parent):
-        return Pulling(*name, out, say=say).pull()
+    pulling = Pulling(*name, out, say=say)
+    with hold(out, out.parent), hold(pulling.coming, out.parent):
+        return pulling.pull()
 
 
 def _no_bars() -> None:

@@ -31,7 +31,7 @@ from cotgen.inspect.statistics import Statistics, statistics
 from cotgen.records import SPLITS, Manifest, canonical_json
 from cotgen.shards import readme
 from cotgen.shards.index import scan_index
-from cotgen.shards.manifest import CARD_FILE, CROISSANT, PRIORS, README, SUMS, parse_sums, with_card
+from cotgen.shards.manifest import CARD_FILE, CROISSANT, PRIORS, README, SUMS, parse_sums, sums_text, with_card
 from cotgen.shards.stored import StoredRecords
 
 #: Goes up when the same folder gets another card.
@@ -112,25 +112,27 @@ def key_of(card: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def published_card(remote: Remote, revision: str, key: str) -> dict[str, bytes]:
-    """The files of the card that a commit holds, whole; nothing where it has none or one of another key.
+def published_card(remote: Remote, revision: str, release: Release) -> dict[str, bytes]:
+    """The files of the card that a commit holds, whole; nothing where it has none or that of another release.
 
     Raises:
         CotgenError: the Hub refuses or cannot be reached.
     """
     there = remote.files(revision)
-    if README not in there or SUMS not in there or key_of(remote.read(README, revision)) != key:
+    if README not in there or SUMS not in there or key_of(remote.read(README, revision)) != release.key:
         return {}
+    raw = remote.read(SUMS, revision)
     try:
-        sums = parse_sums(remote.read(SUMS, revision))
+        sums = parse_sums(raw)
     except ValueError:
         return {}
     names = [name for name in sums if CARD_FILE.fullmatch(name)]
     if not all(name in there for name in names):
         return {}
     found = {name: remote.read(name, revision) for name in names}
-    # What somebody changed on the Hub is not what was published.
-    return found if all(hashlib.sha256(data).hexdigest() == sums[name] for name, data in found.items()) else {}
+    # What somebody changed on the Hub is not what was published: with this card the folder has these very checksums.
+    sealed = with_card(release.manifest, found)
+    return found if sums_text(sealed, sealed.to_json()) == raw else {}
 
 
 def make_card(release: Release) -> dict[str, bytes]:

@@ -29,6 +29,8 @@ from cotgen.shards.manifest import (
     CARD_FILE,
     CROISSANT,
     MANIFEST,
+    PICTURES,
+    PREVIEW,
     PRIORS,
     README,
     SUMS,
@@ -187,7 +189,7 @@ class Publication:
         if remote.exists():
             main, tags = remote.refs()
             for revision in dict.fromkeys((tags.get(self.tag, main), main)):
-                if card := published_card(remote, revision, release.key):
+                if card := published_card(remote, revision, release):
                     self.say(f"Taking the card that {revision[:12]} has.")
                     return card
         self.say("Making the card, its pictures and the preview.")
@@ -292,6 +294,17 @@ def _others(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> dict[s
     }
 
 
+def _top(name: str) -> str:
+    """A file of the owner, or the folder that it lies in where that is none of ours."""
+    folder, _, _ = name.partition("/")
+    return name if folder in (PREVIEW, PICTURES) else folder
+
+
+def _strange(now: dict[str, RemoteFile], before: dict[str, RemoteFile]) -> list[str]:
+    """Names of what is not as it was, sorted."""
+    return sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+
+
 def _is_ours(name: str) -> bool:
     return name in _OURS or CARD_FILE.fullmatch(name) is not None
 
@@ -341,7 +354,8 @@ def _upload(
 ) -> _Upload:
     """Bring the folder into main by a pull request; goes on with one that an earlier call left."""
     begun = _differences(files, there)
-    if kept := [name for name in _others(files, there) if "/" not in name and not name.startswith(".")]:
+    # As verifying names them: a folder once, and what begins with a dot not at all.
+    if kept := sorted({_top(name) for name in _others(files, there) if not _top(name).startswith(".")}):
         say(
             f"{', '.join(kept[:10])} stays as it is; it is no part of the data set, and verifying a download names it."
         )
@@ -349,6 +363,13 @@ def _upload(
     title = f"cotgen {release.key[:16]}"
     pull = _pull(remote, title, _description(release.manifest), files, there, say)
     _fill(remote, files, pull, title, say)
+    # Who opened it may have changed it while it was filled.
+    if strange := _strange(_others(files, remote.files(pull.branch)), _others(files, there)):
+        remote.close(pull)
+        raise CotgenError(
+            f"Somebody else changed {', '.join(strange[:10])} in pull request {pull.number} of {remote.repo} meanwhile: it "
+            "was closed, and nothing was merged. Run the same command again; it begins another one, and sends nothing twice"
+        )
     if remote.conflicts(pull):
         raise CotgenError(
             f"Pull request {pull.number} cannot be merged: somebody else changed main of {remote.repo} meanwhile. Run the "

@@ -287,3 +287,28 @@ def test_mending_a_folder_removes_nothing_outside_of_it(
     with pytest.raises(CotgenError, match=r"names '\.\./mine\.txt', which is no file of a data set"):
         pull(out, "v1.1.0")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_nobody_else_pulls_while_a_damaged_folder_is_mended(hub: HubServer, released: Path, cli: Any) -> None:
+    """Its files lie beside it then, and its name is free."""
+    from cotgen.cli.hydrate import _pull
+
+    assert cli("pull", f"{REPO}@v1.0.0", "--out", "out")[0] == 0
+    out = Path("out").resolve()
+    shard = min((out / "data").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    refused: list[str] = []
+
+    def second(line: str) -> None:
+        if "/resolve/" in line and not refused:
+            refused.append("")
+            try:
+                _pull((REPO, "v1.0.0"), out, quiet=True)
+            except CotgenError as error:
+                refused[0] = str(error)
+
+    hub.before = second
+    code, _, wrong = cli("pull", f"{REPO}@v1.0.0", "--out", "out")
+    assert (code, "Another cotgen is writing to" in refused[0]) == (0, True), wrong
+    assert files(out) == files(released)
+    assert [path.name for path in out.parent.iterdir() if path.name.startswith(".out")] == []
