@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,9 +220,16 @@ def _text(release: Release, title: str, shown: list[Shown], small: Preview, draw
 
 def _hydrate(release: Release) -> str:
     """The command that puts the pictures back; "" where there are hashes of none."""
-    if release.manifest.config.get("frames") != "reference":
+    if "reference" not in _frames(release.manifest.config):
         return ""
     return f"cotgen hydrate {release.repo}{f'@{release.tag}' if release.tag else ''} --root DIR --out OUT"
+
+
+def _frames(config: Mapping[str, Any]) -> set[str]:
+    """What was kept of frames: `embed`, `reference` or `none`; a merged data set has what its parents have."""
+    if "frames" in config:
+        return {str(config["frames"])}
+    return {kept for parent in config.get("parents", []) for kept in _frames(parent)}
 
 
 def _guesses(told: Statistics) -> list[dict[str, Any]]:
