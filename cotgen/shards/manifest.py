@@ -93,7 +93,7 @@ def replace_card(out: Path, manifest: Manifest, card: Mapping[str, bytes]) -> Ma
     sealed = with_card(manifest, card)
     data = sealed.to_json()
     stage = out / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
+    _drop_stage(out)
     for name, content in {**card, SUMS: sums_text(sealed, data), MANIFEST: data}.items():
         write_bytes(stage / name, content)
     finish_card(out)
@@ -108,7 +108,7 @@ def finish_card(out: Path) -> None:
     """
     stage = out / _STAGE
     if not is_sealed(stage):
-        shutil.rmtree(stage, ignore_errors=True)
+        _drop_stage(out)
         return
     manifest = load(stage)
     with writable(out / MANIFEST):
@@ -125,6 +125,14 @@ def finish_card(out: Path) -> None:
         if (out / folder).is_dir():
             sync_folder(out / folder)
     shutil.rmtree(stage)
+
+
+def _drop_stage(out: Path) -> None:
+    """Remove a card that waits. Its manifest goes first: where that stands, `finish_card` takes the rest for whole."""
+    stage = out / _STAGE
+    with writable(stage / MANIFEST):
+        (stage / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def _card_files(out: Path) -> Iterator[str]:
@@ -148,7 +156,7 @@ def _drop_cards(out: Path, keep: Container[str]) -> None:
 
 def unseal(out: Path) -> None:
     """Remove manifest.json, then SHA256SUMS: from here on the folder counts as unfinished."""
-    shutil.rmtree(out / _STAGE, ignore_errors=True)
+    _drop_stage(out)
     for name in (MANIFEST, SUMS):
         with writable(out / name):
             (out / name).unlink(missing_ok=True)
