@@ -23,7 +23,7 @@ from cotgen.hub.header import as_yaml, header
 from cotgen.hub.licences import Permission
 from cotgen.hub.pictures import Pictures, pictures
 from cotgen.hub.preview import LIMIT, Preview, preview
-from cotgen.hub.remote import Remote
+from cotgen.hub.remote import Remote, RemoteFile
 from cotgen.hub.samples import Shown, samples, to_table
 from cotgen.hub.template import fill
 from cotgen.hub.writers import models_of, terms_of_writer
@@ -113,13 +113,20 @@ def key_of(card: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def published_card(remote: Remote, revision: str, release: Release) -> dict[str, bytes]:
+def published_card(
+    remote: Remote, revision: str, there: Mapping[str, RemoteFile], release: Release
+) -> dict[str, bytes]:
     """The files of the card that a commit holds, whole; nothing where it has none or that of another release.
+
+    Args:
+        remote: where it is.
+        revision: the commit.
+        there: its files.
+        release: what the card is to be of.
 
     Raises:
         CotgenError: the Hub refuses or cannot be reached.
     """
-    there = remote.files(revision)
     if README not in there or SUMS not in there or key_of(remote.read(README, revision)) != release.key:
         return {}
     raw = remote.read(SUMS, revision)

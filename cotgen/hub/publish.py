@@ -5,8 +5,8 @@ interruption, and where nothing is new it makes no commit. Readers never see a h
 preview and pictures go into a pull request first, card, checksums and manifest last, and main changes in the one commit
 that merges it. A tag is never moved.
 
-The card is made before the first byte is uploaded, and once: where the folder has that of this release, or main or the
-tag on the server has it, it is taken from there.
+The card is made before the first byte is uploaded, and once: where the tag or main on the server has that of this
+release, or else the folder has it, it is taken from there.
 """
 
 from __future__ import annotations
@@ -183,15 +183,22 @@ class Publication:
         return steps
 
     def _new_card(self, release: Release, remote: Remote) -> dict[str, bytes]:
-        """The files of a card that the folder must get; nothing where it has that of this release."""
-        if release.has_card():
-            return {}
+        """The files of a card that the folder must get; nothing where it has that of this release.
+
+        One on the server comes first: another machine that draws otherwise may have been faster, and a tag stands still.
+        """
+        mine = _of(self.folder / SUMS, (self.folder / SUMS).read_bytes()) if release.has_card() else None
         if remote.exists():
             main, tags = remote.refs()
             for revision in dict.fromkeys((tags.get(self.tag, main), main)):
-                if card := published_card(remote, revision, release):
+                there = remote.files(revision)
+                if mine and _same(mine, there.get(SUMS)):
+                    return {}
+                if card := published_card(remote, revision, there, release):
                     self.say(f"Taking the card that {revision[:12]} has.")
                     return card
+        if mine:
+            return {}
         self.say("Making the card, its pictures and the preview.")
         return make_card(release)
 

@@ -123,6 +123,25 @@ def test_another_machine_changes_no_byte_of_what_is_published(
     )
 
 
+@pytest.mark.parametrize("tag", ["v1.0.0", ""])
+def test_a_machine_that_was_overtaken_gives_its_own_card_up(
+    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, tag: str
+) -> None:
+    """Its card was made and could not be uploaded; meanwhile another one published the same shards."""
+    there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
+    quick(b"drawn otherwise")
+    hub.fail("POST /api/repos/create", "status", status=500)
+    with pytest.raises(CotgenError, match="run the same command again"):
+        send(there, tag)
+    quick(b"")
+    first = send(plain_folder, tag)
+    commits = dict(hub.repos[REPO].commits)
+    assert files(there) != files(plain_folder)
+    again = send(there, tag)
+    assert (again.revision, again.files, files(there)) == (first.revision, 0, files(plain_folder))
+    assert hub.repos[REPO].commits == commits
+
+
 @pytest.mark.parametrize("where", ["POST .*/merge$", "POST .*/commit/ 2"])
 def test_another_machine_finishes_what_one_began(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, where: str
