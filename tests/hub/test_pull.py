@@ -312,3 +312,17 @@ def test_nobody_else_pulls_while_a_damaged_folder_is_mended(hub: HubServer, rele
     assert (code, "Another cotgen is writing to" in refused[0]) == (0, True), wrong
     assert files(out) == files(released)
     assert [path.name for path in out.parent.iterdir() if path.name.startswith(".out")] == []
+
+
+@pytest.mark.parametrize("command", ["pull", "hydrate"])
+def test_a_defect_of_cotgen_shows_its_traceback_without_the_token(
+    released: Path, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def broken(*given: object) -> None:
+        raise KeyError(f"Authorization: {TOKEN} and of-another-form")
+
+    monkeypatch.setenv("HF_TOKEN", "of-another-form")
+    monkeypatch.setattr(Pulling, "pull", broken)
+    code, said, wrong = cli(command, f"{REPO}@v1.0.0", "--out", "out")
+    assert (code, "Traceback" in wrong, "KeyError: 'Authorization: *** and ***'" in wrong) == (1, True, True)
+    assert not [secret for secret in (TOKEN, "of-another-form") if secret in said + wrong]
