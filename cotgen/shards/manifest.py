@@ -37,6 +37,8 @@ CARD_FILE = re.compile(
 )
 #: Where a new card lies, with checksums and manifest, until all of it is on disk.
 _STAGE = ".cotgen-card"
+#: What is said of a folder whose card is being put in place.
+WAITS = "was getting its card when that was stopped: run the `cotgen publish` that made it again"
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\\\n]+)")
 
 
@@ -106,10 +108,10 @@ def finish_card(out: Path) -> None:
     Raises:
         CotgenError: the folder cannot be written.
     """
-    stage = out / _STAGE
-    if not is_sealed(stage):
+    if not card_waits(out):
         _drop_stage(out)
         return
+    stage = out / _STAGE
     manifest = load(stage)
     with writable(out / MANIFEST):
         (out / MANIFEST).unlink(missing_ok=True)
@@ -125,6 +127,11 @@ def finish_card(out: Path) -> None:
         if (out / folder).is_dir():
             sync_folder(out / folder)
     shutil.rmtree(stage)
+
+
+def card_waits(out: Path) -> bool:
+    """Whether `finish_card` has something to do here."""
+    return is_sealed(out / _STAGE)
 
 
 def _drop_stage(out: Path) -> None:
@@ -180,6 +187,8 @@ def load(out: Path) -> Manifest:
         raw = (out / MANIFEST).read_bytes()
         return Manifest.from_json(raw)
     except FileNotFoundError:
+        if card_waits(out):
+            raise CotgenError(f"{out} {WAITS}") from None
         what = "has no manifest.json, so it is no finished data set" if out.is_dir() else "is not there"
         raise CotgenError(f"{out} {what}; give the folder that `cotgen build --out` finished") from None
     except (OSError, pydantic.ValidationError) as error:

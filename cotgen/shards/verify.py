@@ -33,7 +33,7 @@ from cotgen.shards.evidence import resolve_evidence
 from cotgen.shards.files import sha256_of
 from cotgen.shards.helpers import in_processes
 from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, pair_rows, scan_index
-from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS
+from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS, WAITS, card_waits
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
 from cotgen.shards.whole import against_sums, listed
@@ -200,6 +200,7 @@ def _read_manifest(out: Path, report: VerifyReport) -> tuple[Manifest | None, by
         manifest = Manifest.from_json(raw)
     except OSError as error:
         what = "is not there, so the folder was never finished; run the build again"
+        what = f"is not there: the folder {WAITS}" if card_waits(out) else what
         report.add("manifest", MANIFEST, what if isinstance(error, FileNotFoundError) else str(error.strerror))
         return None, b""
     except pydantic.ValidationError as error:

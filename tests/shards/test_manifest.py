@@ -9,6 +9,7 @@ from cotgen.errors import CotgenError
 from cotgen.records import LeftOut
 from cotgen.shards.manifest import (
     README,
+    WAITS,
     finish_card,
     is_sealed,
     load,
@@ -203,6 +204,12 @@ def test_a_card_that_is_killed_while_it_is_put_in_place_is_finished_by_the_next_
         except KeyboardInterrupt:
             killed = True
         monkeypatch.setattr(Path, "replace", real)
+        if not is_sealed(out):
+            assert [p.what for p in verify(out).problems] == [f"is not there: the folder {WAITS}"]
+            with pytest.raises(
+                CotgenError, match="was getting its card when that was stopped: run the `cotgen publish`"
+            ):
+                load(out)
         finish_card(out)
         assert verify(out).ok
         assert {p.name for p in out.iterdir() if p.name.startswith(".")} == set()
