@@ -131,6 +131,9 @@ class Publication:
         release = Release(self.folder, manifest, self.repo, self.tag, allowed)
         remote = Remote(self.repo, self.api)
         if card := self._new_card(release, remote):
+            if self.tag and remote.exists() and (stands := remote.refs()[1].get(self.tag)):
+                # Before the folder gets a card that can't be published.
+                _check_tag(remote, self.tag, stands, _with_card(_files(self.folder, manifest), manifest, card))
             manifest = replace_card(self.folder, manifest, card)
         files = _files(self.folder, manifest)
         _make_ready(remote, allowed, self.visibility, self.say)
@@ -330,11 +333,15 @@ class _Upload:
 
 
 def _check_tag(remote: Remote, tag: str, commit: str, files: dict[str, LocalFile]) -> None:
-    if not _differences(files, remote.files(commit)).none:
-        raise CotgenError(
-            f"{tag} of {remote.repo} stands on commit {commit[:12]}, which holds other files. A tag is never moved, since "
-            "others cite it: give another --tag. Nothing was changed"
-        )
+    found = _differences(files, remote.files(commit))
+    if found.none:
+        return
+    about_card = all(CARD_FILE.fullmatch(name) or name in (SUMS, MANIFEST) for name in found.changed + found.surplus)
+    what = "the same data with another card, as another version of cotgen makes it" if about_card else "other files"
+    raise CotgenError(
+        f"{tag} of {remote.repo} stands on commit {commit[:12]}, which holds {what}. A tag is never moved, since others "
+        "cite it: give another --tag. Nothing was changed"
+    )
 
 
 def _make_ready(remote: Remote, allowed: Permission, visibility: Visibility, say: Callable[[str], None]) -> None:

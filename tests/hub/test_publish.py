@@ -142,6 +142,18 @@ def test_a_machine_that_was_overtaken_gives_its_own_card_up(
     assert hub.repos[REPO].commits == commits
 
 
+def test_another_version_of_cotgen_leaves_a_release_and_its_folder_as_they_are(
+    hub: HubServer, send: Publish, open_folder: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(open_folder)
+    before, asked = files(open_folder), hub.asked(WRITES)
+    monkeypatch.setattr("cotgen.__version__", "99.0.0")
+    quick(b"drawn otherwise")
+    with pytest.raises(CotgenError, match="which holds the same data with another card, as another version of cotgen"):
+        send(open_folder)
+    assert (files(open_folder), hub.asked(WRITES)) == (before, asked)
+
+
 @pytest.mark.parametrize("where", ["POST .*/merge$", "POST .*/commit/ 2"])
 def test_another_machine_finishes_what_one_began(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, where: str
