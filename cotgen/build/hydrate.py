@@ -34,6 +34,7 @@ from cotgen.build.workers import Done
 from cotgen.errors import CotgenError, SourceError
 from cotgen.frames.store import FrameStore
 from cotgen.records import Frame, LeftOut, Manifest, Split, canonical_json, sample_key, surgery_of_key
+from cotgen.shards.index import INDEX
 from cotgen.shards.manifest import is_sealed, load, load_priors, seal
 from cotgen.shards.pack import Entry, PackResult, pack
 from cotgen.shards.stored import Place, StoredRecords
@@ -634,7 +635,8 @@ def _wanted(data: Path, run: Runner, parent: Manifest) -> pl.DataFrame:
     Raises:
         CotgenError: a record is damaged, or names what it must not.
     """
-    mark = fingerprint({"wanted": HYDRATE_VERSION, "shards": [shard.sha256 for shard in parent.shards]})
+    sums = [*(shard.sha256 for shard in parent.shards), parent.files[INDEX]]
+    mark = fingerprint({"wanted": HYDRATE_VERSION, "sums": sums})
     path = make_folder(run.work / "wanted") / f"{mark}.parquet"
     if path.is_file():
         try:
@@ -650,6 +652,11 @@ def _wanted(data: Path, run: Runner, parent: Manifest) -> pl.DataFrame:
                 blocks.append(pl.DataFrame(rows, _WANTED, orient="row"))
                 rows.clear()
     table = pl.concat([*blocks, pl.DataFrame(rows, _WANTED, orient="row")])
+    if table.height != (stated := sum(shard.samples for shard in parent.shards)):
+        raise CotgenError(
+            f"{INDEX} of {data} names {table.height:,} samples, its shards hold {stated:,}: nothing of the set was used. "
+            "Get the data set again"
+        )
     part = run.part(path)
     table.write_parquet(part)
     move_into_place(part, path)
@@ -659,12 +666,18 @@ def _wanted(data: Path, run: Runner, parent: Manifest) -> pl.DataFrame:
 def _row(place: Place, record: bytes) -> tuple[Any, ...]:
     """One row of the table. Raises CotgenError."""
     try:
-        frame = Frame.model_validate(orjson.loads(record)["frame"])
-        same = sample_key(surgery_of_key(place.key), frame.index) == place.key
+        values = orjson.loads(record)
+        frame = Frame.model_validate(values["frame"])
+        same = sample_key(surgery_of_key(place.key), frame.index) == place.key and frame.index < 1 << 63
     except (ValueError, KeyError, TypeError, pydantic.ValidationError):
         same = False
     if not same:
         raise CotgenError(f"The record of {place.key} is none that cotgen writes; get the data set again")
+    if (split := values.get("split")) != place.split:
+        raise CotgenError(
+            f"{INDEX} says that {place.key} is of {place.split}, its record says of {split}: nothing of the set was used. "
+            "Get the data set again"
+        )
     try:
         inside(Path(), frame.file)
         plain = _SOURCE.fullmatch(frame.source)

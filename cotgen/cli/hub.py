@@ -48,7 +48,7 @@ def publish(
         raise typer.BadParameter("is embed or reference", param_hint="--frames")
     visibility: Visibility = "private" if private else "public"
     say = _silent if quiet else typer.echo
-    with _discreet(), _ready(folder, frames, dry_run) as taken:
+    with discreetly(), _ready(folder, frames, dry_run) as taken:
         wanted = Publication(taken, repo, tag, visibility, have_the_right, workers=workers, say=say)
         if dry_run:
             for step in wanted.plan():
@@ -66,8 +66,8 @@ def _silent(text: str) -> None:
 
 
 @contextmanager
-def _discreet() -> Iterator[None]:
-    """What goes wrong here may quote requests: not even a defect of cotgen shows a token."""
+def discreetly() -> Iterator[None]:
+    """What goes wrong in this block may quote requests: not even a defect of cotgen shows a token."""
     from cotgen.errors import CotgenError
     from cotgen.hub.discretion import discreet
 

@@ -46,13 +46,15 @@ def pull(
 
 def _pull(name: tuple[str, str], out: Path, quiet: bool) -> Pulled:
     from cotgen.build.files import hold
+    from cotgen.cli.hub import discreetly
     from cotgen.hub.pull import Pulling
 
     if quiet or not os.isatty(2):
         _no_bars()
     say = _silent if quiet else typer.echo
-    with hold(out, out.parent):
-        return Pulling(*name, out, say=say).pull()
+    pulling = Pulling(*name, out, say=say)
+    with discreetly(), hold(out, out.parent), hold(pulling.coming, out.parent):
+        return pulling.pull()
 
 
 def _no_bars() -> None:

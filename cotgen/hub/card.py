@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from cotgen.hub.header import as_yaml, header
 from cotgen.hub.licences import Permission
 from cotgen.hub.pictures import Pictures, pictures
 from cotgen.hub.preview import LIMIT, Preview, preview
-from cotgen.hub.remote import Remote
+from cotgen.hub.remote import Remote, RemoteFile
 from cotgen.hub.samples import Shown, samples, to_table
 from cotgen.hub.template import fill
 from cotgen.hub.writers import models_of, terms_of_writer
@@ -31,7 +32,7 @@ from cotgen.inspect.statistics import Statistics, statistics
 from cotgen.records import SPLITS, Manifest, canonical_json
 from cotgen.shards import readme
 from cotgen.shards.index import scan_index
-from cotgen.shards.manifest import CARD_FILE, CROISSANT, PRIORS, README, SUMS, parse_sums, with_card
+from cotgen.shards.manifest import CARD_FILE, CROISSANT, PRIORS, README, SUMS, parse_sums, sums_text, with_card
 from cotgen.shards.stored import StoredRecords
 
 #: Goes up when the same folder gets another card.
@@ -112,25 +113,34 @@ def key_of(card: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def published_card(remote: Remote, revision: str, key: str) -> dict[str, bytes]:
-    """The files of the card that a commit holds, whole; nothing where it has none or one of another key.
+def published_card(
+    remote: Remote, revision: str, there: Mapping[str, RemoteFile], release: Release
+) -> dict[str, bytes]:
+    """The files of the card that a commit holds, whole; nothing where it has none or that of another release.
+
+    Args:
+        remote: where it is.
+        revision: the commit.
+        there: its files.
+        release: what the card is to be of.
 
     Raises:
         CotgenError: the Hub refuses or cannot be reached.
     """
-    there = remote.files(revision)
-    if README not in there or SUMS not in there or key_of(remote.read(README, revision)) != key:
+    if README not in there or SUMS not in there or key_of(remote.read(README, revision)) != release.key:
         return {}
+    raw = remote.read(SUMS, revision)
     try:
-        sums = parse_sums(remote.read(SUMS, revision))
+        sums = parse_sums(raw)
     except ValueError:
         return {}
     names = [name for name in sums if CARD_FILE.fullmatch(name)]
     if not all(name in there for name in names):
         return {}
     found = {name: remote.read(name, revision) for name in names}
-    # What somebody changed on the Hub is not what was published.
-    return found if all(hashlib.sha256(data).hexdigest() == sums[name] for name, data in found.items()) else {}
+    # What somebody changed on the Hub is not what was published: with this card the folder has these very checksums.
+    sealed = with_card(release.manifest, found)
+    return found if sums_text(sealed, sealed.to_json()) == raw else {}
 
 
 def make_card(release: Release) -> dict[str, bytes]:
@@ -217,9 +227,16 @@ def _text(release: Release, title: str, shown: list[Shown], small: Preview, draw
 
 def _hydrate(release: Release) -> str:
     """The command that puts the pictures back; "" where there are hashes of none."""
-    if release.manifest.config.get("frames") != "reference":
+    if "reference" not in _frames(release.manifest.config):
         return ""
     return f"cotgen hydrate {release.repo}{f'@{release.tag}' if release.tag else ''} --root DIR --out OUT"
+
+
+def _frames(config: Mapping[str, Any]) -> set[str]:
+    """What was kept of frames: `embed`, `reference` or `none`; a merged data set has what its parents have."""
+    if "frames" in config:
+        return {str(config["frames"])}
+    return {kept for parent in config.get("parents", []) for kept in _frames(parent)}
 
 
 def _guesses(told: Statistics) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def permission(names: Sequence[str], manifest: Manifest, *, frames: bool, have_t
         LicenceError: they may not be, with the reason for every source.
     """
     stated = {source.name: source for source in manifest.sources}
-    reasons: list[str] = []
+    reasons: list[str] = [] if names else ["- No source is named, so no terms are known, and unknown counts as no."]
     notes: list[str] = []
     about_frames: list[str] = []
     for name in names:
@@ -94,14 +94,14 @@ def permission(names: Sequence[str], manifest: Manifest, *, frames: bool, have_t
             "frames back from them; the hash of each is in its record."
         )
         raise LicenceError("\n".join(["Its frames may not be published.", *about_frames, advice]), frames=True)
-    licence = strictest([_licence_of(name, stated) for name in names])
+    licence = strictest([licence for name in names for licence in _licences_of(name, stated)])
     return Permission(licence, not licence or "-nc" in licence, tuple(names), tuple(notes))
 
 
-def _licence_of(name: str, stated: dict[str, SourceTerms]) -> str:
-    if name in SOURCES:
-        return SOURCES[name].describe().terms.licence
-    return stated[name].licence if name in stated else ""
+def _licences_of(name: str, stated: dict[str, SourceTerms]) -> list[str]:
+    """What is known and what the manifest states; an owner may have changed it between two versions of cotgen."""
+    found = [SOURCES[name].describe().terms.licence] if name in SOURCES else []
+    return [*found, *([stated[name].licence] if name in stated else [])] or [""]
 
 
 def _unknown(name: str, title: str) -> str:
@@ -118,9 +118,9 @@ def _unknown(name: str, title: str) -> str:
 
 def _no_text(terms: Sequence[SourceTerms]) -> str:
     first = terms[0]
-    parts = parts_of(first.licence)
-    if parts is not None and "nd" in parts:
-        return f"- {first.title}: its licence ({first.licence}) allows no derived work, and chains are one."
+    for item in terms:
+        if "nd" in (parts_of(item.licence) or ()):
+            return f"- {first.title}: its licence ({item.licence}) allows no derived work, and chains are one."
     if not all(item.share_text for item in terms):
         return (
             f"- {first.title}: text derived from its labels may not be shared ({first.licence}); see {first.homepage}."

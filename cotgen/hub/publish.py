@@ -5,8 +5,8 @@ interruption, and where nothing is new it makes no commit. Readers never see a h
 preview and pictures go into a pull request first, card, checksums and manifest last, and main changes in the one commit
 that merges it. A tag is never moved.
 
-The card is made before the first byte is uploaded, and once: where the folder has that of this release, or main or the
-tag on the server has it, it is taken from there.
+The card is made before the first byte is uploaded, and once: where the tag or main on the server has that of this
+release, or else the folder has it, it is taken from there.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from cotgen.shards.manifest import (
     CARD_FILE,
     CROISSANT,
     MANIFEST,
+    PICTURES,
+    PREVIEW,
     PRIORS,
     README,
     SUMS,
@@ -129,6 +131,9 @@ class Publication:
         release = Release(self.folder, manifest, self.repo, self.tag, allowed)
         remote = Remote(self.repo, self.api)
         if card := self._new_card(release, remote):
+            if self.tag and remote.exists() and (stands := remote.refs()[1].get(self.tag)):
+                # Before the folder gets a card that can't be published.
+                _check_tag(remote, self.tag, stands, _with_card(_files(self.folder, manifest), manifest, card))
             manifest = replace_card(self.folder, manifest, card)
         files = _files(self.folder, manifest)
         _make_ready(remote, allowed, self.visibility, self.say)
@@ -181,15 +186,22 @@ class Publication:
         return steps
 
     def _new_card(self, release: Release, remote: Remote) -> dict[str, bytes]:
-        """The files of a card that the folder must get; nothing where it has that of this release."""
-        if release.has_card():
-            return {}
+        """The files of a card that the folder must get; nothing where it has that of this release.
+
+        One on the server comes first: another machine that draws otherwise may have been faster, and a tag stands still.
+        """
+        mine = _of(self.folder / SUMS, (self.folder / SUMS).read_bytes()) if release.has_card() else None
         if remote.exists():
             main, tags = remote.refs()
             for revision in dict.fromkeys((tags.get(self.tag, main), main)):
-                if card := published_card(remote, revision, release.key):
+                there = remote.files(revision)
+                if mine and _same(mine, there.get(SUMS)):
+                    return {}
+                if card := published_card(remote, revision, there, release):
                     self.say(f"Taking the card that {revision[:12]} has.")
                     return card
+        if mine:
+            return {}
         self.say("Making the card, its pictures and the preview.")
         return make_card(release)
 
@@ -292,6 +304,17 @@ def _others(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> dict[s
     }
 
 
+def _top(name: str) -> str:
+    """A file of the owner, or the folder that it lies in where that is none of ours."""
+    folder, _, _ = name.partition("/")
+    return name if folder in (PREVIEW, PICTURES) else folder
+
+
+def _strange(now: dict[str, RemoteFile], before: dict[str, RemoteFile]) -> list[str]:
+    """Names of what is not as it was, sorted."""
+    return sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+
+
 def _is_ours(name: str) -> bool:
     return name in _OURS or CARD_FILE.fullmatch(name) is not None
 
@@ -310,11 +333,15 @@ class _Upload:
 
 
 def _check_tag(remote: Remote, tag: str, commit: str, files: dict[str, LocalFile]) -> None:
-    if not _differences(files, remote.files(commit)).none:
-        raise CotgenError(
-            f"{tag} of {remote.repo} stands on commit {commit[:12]}, which holds other files. A tag is never moved, since "
-            "others cite it: give another --tag. Nothing was changed"
-        )
+    found = _differences(files, remote.files(commit))
+    if found.none:
+        return
+    about_card = all(CARD_FILE.fullmatch(name) or name in (SUMS, MANIFEST) for name in found.changed + found.surplus)
+    what = "the same data with another card, as another version of cotgen makes it" if about_card else "other files"
+    raise CotgenError(
+        f"{tag} of {remote.repo} stands on commit {commit[:12]}, which holds {what}. A tag is never moved, since others "
+        "cite it: give another --tag. Nothing was changed"
+    )
 
 
 def _make_ready(remote: Remote, allowed: Permission, visibility: Visibility, say: Callable[[str], None]) -> None:
@@ -341,7 +368,8 @@ def _upload(
 ) -> _Upload:
     """Bring the folder into main by a pull request; goes on with one that an earlier call left."""
     begun = _differences(files, there)
-    if kept := [name for name in _others(files, there) if "/" not in name and not name.startswith(".")]:
+    # As verifying names them: a folder once, and what begins with a dot not at all.
+    if kept := sorted({_top(name) for name in _others(files, there) if not _top(name).startswith(".")}):
         say(
             f"{', '.join(kept[:10])} stays as it is; it is no part of the data set, and verifying a download names it."
         )
@@ -349,6 +377,13 @@ def _upload(
     title = f"cotgen {release.key[:16]}"
     pull = _pull(remote, title, _description(release.manifest), files, there, say)
     _fill(remote, files, pull, title, say)
+    # Who opened it may have changed it while it was filled.
+    if strange := _strange(_others(files, remote.files(pull.branch)), _others(files, there)):
+        remote.close(pull)
+        raise CotgenError(
+            f"Somebody else changed {', '.join(strange[:10])} in pull request {pull.number} of {remote.repo} meanwhile: it "
+            "was closed, and nothing was merged. Run the same command again; it begins another one, and sends nothing twice"
+        )
     if remote.conflicts(pull):
         raise CotgenError(
             f"Pull request {pull.number} cannot be merged: somebody else changed main of {remote.repo} meanwhile. Run the "

@@ -83,6 +83,11 @@ class Pulling:
     api: HfApi | None = None
     say: Callable[[str], None] = lambda text: None
 
+    @property
+    def coming(self) -> Path:
+        """Where files lie until all of them are there; the caller holds it too, for a damaged `out` moves there."""
+        return self.out.with_name(f".{self.out.name}.pull")
+
     def pull(self) -> Pulled:
         """Bring the data set into the folder; does nothing where it is there, mends it where it is damaged.
 
@@ -97,7 +102,7 @@ class Pulling:
             raise CotgenError(
                 f"{self.repo} at {self.revision} holds no finished data set of cotgen: it has no {MANIFEST} or no {SUMS}"
             )
-        coming = self.out.with_name(f".{self.out.name}.pull")
+        coming = self.coming
         if self._is_there(there[MANIFEST], coming):
             return self._pulled(revision, 0)
         self.say(f"{self.repo} at {self.revision} is commit {revision}.")
@@ -134,7 +139,9 @@ class Pulling:
                 f"{self.out} holds another data set, or another revision of {self.repo}; nothing was touched. Give "
                 "another --out"
             )
-        wrong = [name for name, _ in damaged(self.out, load(self.out))]
+        there = load(self.out)
+        check_names(there)
+        wrong = [name for name, _ in damaged(self.out, there)]
         if not wrong:
             return True
         self.say(f"{self.out} is damaged ({', '.join(wrong[:10])}): these files are downloaded again.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cotgen.records.base import Record
 from cotgen.records.sample import Split
@@ -83,3 +83,12 @@ class Manifest(Record):
     left_out: list[LeftOut] = []
     sources: list[SourceTerms] = []
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _can_be_written(self) -> Manifest:
+        try:
+            self.to_json()
+        except TypeError as error:
+            # Numbers of more than 64 bits, for one: they can be read, and every command would fail on them later.
+            raise ValueError(f"holds what cotgen does not write: {error}") from error
+        return self

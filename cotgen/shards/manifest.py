@@ -12,10 +12,12 @@ import shutil
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
+import orjson
 import pydantic
 
 from cotgen.errors import CotgenError
 from cotgen.records import Manifest
+from cotgen.records.manifest import MANIFEST_SCHEMA
 from cotgen.shards.files import sha256_of, sync_folder, writable, write_bytes
 from cotgen.shards.index import INDEX
 from cotgen.shards.readme import readme
@@ -35,6 +37,8 @@ CARD_FILE = re.compile(
 )
 #: Where a new card lies, with checksums and manifest, until all of it is on disk.
 _STAGE = ".cotgen-card"
+#: What is said of a folder whose card is being put in place.
+WAITS = "was getting its card when that was stopped: run the `cotgen publish` that made it again"
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\\\n]+)")
 
 
@@ -91,7 +95,7 @@ def replace_card(out: Path, manifest: Manifest, card: Mapping[str, bytes]) -> Ma
     sealed = with_card(manifest, card)
     data = sealed.to_json()
     stage = out / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
+    _drop_stage(out)
     for name, content in {**card, SUMS: sums_text(sealed, data), MANIFEST: data}.items():
         write_bytes(stage / name, content)
     finish_card(out)
@@ -104,10 +108,10 @@ def finish_card(out: Path) -> None:
     Raises:
         CotgenError: the folder cannot be written.
     """
-    stage = out / _STAGE
-    if not is_sealed(stage):
-        shutil.rmtree(stage, ignore_errors=True)
+    if not card_waits(out):
+        _drop_stage(out)
         return
+    stage = out / _STAGE
     manifest = load(stage)
     with writable(out / MANIFEST):
         (out / MANIFEST).unlink(missing_ok=True)
@@ -123,6 +127,19 @@ def finish_card(out: Path) -> None:
         if (out / folder).is_dir():
             sync_folder(out / folder)
     shutil.rmtree(stage)
+
+
+def card_waits(out: Path) -> bool:
+    """Whether `finish_card` has something to do here."""
+    return is_sealed(out / _STAGE)
+
+
+def _drop_stage(out: Path) -> None:
+    """Remove a card that waits. Its manifest goes first: where that stands, `finish_card` takes the rest for whole."""
+    stage = out / _STAGE
+    with writable(stage / MANIFEST):
+        (stage / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def _card_files(out: Path) -> Iterator[str]:
@@ -146,7 +163,7 @@ def _drop_cards(out: Path, keep: Container[str]) -> None:
 
 def unseal(out: Path) -> None:
     """Remove manifest.json, then SHA256SUMS: from here on the folder counts as unfinished."""
-    shutil.rmtree(out / _STAGE, ignore_errors=True)
+    _drop_stage(out)
     for name in (MANIFEST, SUMS):
         with writable(out / name):
             (out / name).unlink(missing_ok=True)
@@ -165,14 +182,31 @@ def load(out: Path) -> Manifest:
     Raises:
         CotgenError: there is none, or it is damaged.
     """
+    raw = b""
     try:
-        return Manifest.from_json((out / MANIFEST).read_bytes())
+        raw = (out / MANIFEST).read_bytes()
+        return Manifest.from_json(raw)
     except FileNotFoundError:
+        if card_waits(out):
+            raise CotgenError(f"{out} {WAITS}") from None
         what = "has no manifest.json, so it is no finished data set" if out.is_dir() else "is not there"
         raise CotgenError(f"{out} {what}; give the folder that `cotgen build --out` finished") from None
     except (OSError, pydantic.ValidationError) as error:
+        if (schema := _schema_of(raw)) not in ("", MANIFEST_SCHEMA):
+            raise CotgenError(
+                f"{out / MANIFEST} is of schema {schema!r}, and this cotgen reads {MANIFEST_SCHEMA!r}: install the version "
+                "that it was made with"
+            ) from error
         detail = error.strerror if isinstance(error, OSError) else f"{error.error_count()} values are wrong"
         raise CotgenError(f"{out / MANIFEST} cannot be read ({detail}); copy or build the data set again") from error
+
+
+def _schema_of(raw: bytes) -> str:
+    """What a manifest that cannot be read says of its own form; "" where it says nothing."""
+    try:
+        return str(orjson.loads(raw)["schema"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def load_priors(out: Path) -> Priors | None:

@@ -20,6 +20,7 @@ from cotgen.records import SPLITS, LeftOut, Manifest, Sample, SourceTerms, Split
 from cotgen.shards.manifest import PRIORS, is_sealed, load_priors, seal
 from cotgen.shards.pack import Entry, pack
 from cotgen.shards.stored import Place, StoredRecords
+from cotgen.shards.whole import whole
 from cotgen.surgeries.identity import order_of
 from cotgen.surgeries.priors import Priors
 
@@ -63,6 +64,9 @@ def merge(
     with StoredRecords(a) as left, StoredRecords(b) as right:
         _check_compatible(left, right)
         priors = _one_priors(left, right)
+        # What is damaged would get new checksums here, and count as whole for ever.
+        for folder in (a, b):
+            whole(folder)
         union = _Union(left, right)
         parents = [left.manifest.fingerprint, right.manifest.fingerprint]
         fingerprint = hashlib.sha256(canonical_json(["merged", parents, seed, shards])).hexdigest()

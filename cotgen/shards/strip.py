@@ -28,6 +28,7 @@ from cotgen.shards.manifest import (
 )
 from cotgen.shards.pack import DATA, Entry, pack
 from cotgen.shards.stored import StoredRecords
+from cotgen.shards.whole import whole
 
 #: What a folder may hold that an earlier call left unfinished.
 _OURS = {DATA, INDEX, PRIORS, SUMS, README, CROISSANT, PREVIEW, PICTURES}
@@ -62,6 +63,8 @@ def without_pictures(folder: Path, out: Path) -> Manifest:
                 raise CotgenError(f"{out} is another data set; move it away, the version without pictures goes there")
         elif out.exists() and not {path.name for path in out.iterdir()} <= _OURS:
             raise CotgenError(f"{out} is not empty; move it away, the version without pictures goes there")
+        # A record that was damaged would get new checksums here, and count as whole for ever.
+        whole(folder)
         places = list(stored.places())
         entries = [
             Entry(place.key, cast(Split, place.split), 0, len(stored.record(place)[0]), (number, 0))

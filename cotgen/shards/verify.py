@@ -33,7 +33,7 @@ from cotgen.shards.evidence import resolve_evidence
 from cotgen.shards.files import sha256_of
 from cotgen.shards.helpers import in_processes
 from cotgen.shards.index import INDEX, INDEX_SCHEMA, IndexBlocks, count_pairs, pair_rows, scan_index
-from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS
+from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS, WAITS, card_waits
 from cotgen.shards.pack import DATA, SHARD_FILE
 from cotgen.shards.tar import ShardError, TarSample, read_shard
 from cotgen.shards.whole import against_sums, listed
@@ -120,6 +120,7 @@ class _Folder:
         plan: the split table.
         rows: shard -> first row and number of rows in the index; empty where the index cannot be used.
         surgery_split: surgery -> split, by the manifest.
+        sources: those whose terms the manifest states.
     """
 
     out: Path
@@ -128,6 +129,7 @@ class _Folder:
     plan: SplitPlan | None
     rows: dict[str, tuple[int, int]]
     surgery_split: dict[str, str]
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def verify(out: Path, *, workers: int = 1, progress: Callable[[int], None] | Non
         plan=_check_splits(manifest, report),
         rows=_check_index(out, manifest, report) if _check_files(out, manifest, sums, report) else {},
         surgery_split={surgery: split for split, names in manifest.splits.items() for surgery in names},
+        sources=frozenset(source.name for source in manifest.sources),
     )
     images = 0
     seen: dict[int, str] = {}
@@ -197,6 +200,7 @@ def _read_manifest(out: Path, report: VerifyReport) -> tuple[Manifest | None, by
         manifest = Manifest.from_json(raw)
     except OSError as error:
         what = "is not there, so the folder was never finished; run the build again"
+        what = f"is not there: the folder {WAITS}" if card_waits(out) else what
         report.add("manifest", MANIFEST, what if isinstance(error, FileNotFoundError) else str(error.strerror))
         return None, b""
     except pydantic.ValidationError as error:
@@ -339,10 +343,14 @@ def _check_sample(
     report.saw("samples")
     try:
         sample = Sample.from_json(item.json)
+        written = sample.to_json()
     except pydantic.ValidationError as error:
         yield "schema", "", _wrong_values(error)
         return
-    if sample.to_json() != item.json:
+    except TypeError as error:
+        yield "schema", "", f"the record holds what cotgen does not write ({error})"
+        return
+    if written != item.json:
         yield "schema", "", "the record is not in the form that cotgen writes (sorted keys, no white space, no gaps)"
     yield from (("record", pair, what) for pair, what in _inconsistencies(sample, item.key))
     if sample.split != shard.split:
@@ -351,6 +359,9 @@ def _check_sample(
         yield "split", "", f"surgery {sample.surgery} is not in {sample.split} by the manifest"
     if (plan := folder.plan) is not None and plan.decides(sample.surgery) and plan.of(sample.surgery) != sample.split:
         yield "split", "", f"surgery {sample.surgery} is {plan.of(sample.surgery)} by {plan.name}"
+    # Whoever takes the terms of a source out of the manifest would publish its frames under those of another.
+    if unnamed := sorted({*sample.sources, sample.frame.source} - folder.sources):
+        yield "record", "", f"the manifest states no terms of {', '.join(unnamed)}, which the record names"
     yield from (("image", "", what) for what in _image_problems(sample, item.jpg))
     report.saw("images", int(bool(item.jpg)))
     for pair in sample.pairs:

@@ -13,7 +13,7 @@ from cotgen.errors import CotgenError
 from cotgen.records import Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
-from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, SUMS, load, parse_sums
+from cotgen.shards.manifest import CARD_FILE, MANIFEST, PRIORS, README, SUMS, load, parse_sums
 from cotgen.shards.pack import SHARD_FILE
 
 _LISTED = 10
@@ -49,7 +49,10 @@ def against_sums(folder: Path, manifest: Manifest, raw: bytes) -> Iterator[tuple
 
 
 def check_names(manifest: Manifest) -> None:
-    """Raise a CotgenError where a manifest names a file that no data set has: it would be read wherever it lies."""
+    """Raise a CotgenError where a manifest names a file that no data set has, or does not name one that each has.
+
+    The one would be read wherever it lies, the other would be read unchecked.
+    """
     shards = [shard.file for shard in manifest.shards]
     strange = [name for name in shards if not SHARD_FILE.fullmatch(name)]
     strange += sorted(name for name in manifest.files if name not in _FILES and not CARD_FILE.fullmatch(name))
@@ -58,6 +61,8 @@ def check_names(manifest: Manifest) -> None:
             f"{MANIFEST} names {(strange or shards)[0]!r}, which is no file of a data set or comes twice; it was edited or "
             "damaged. Get the data set again"
         )
+    if lacking := [name for name in (INDEX, README) if name not in manifest.files]:
+        raise CotgenError(f"{MANIFEST} does not name {lacking[0]}; it was edited or damaged. Get the data set again")
 
 
 def damaged(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 
 from cotgen.build.config import load_config
@@ -19,7 +20,7 @@ from cotgen.cli import main
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.records import Manifest, canonical_json
-from cotgen.shards.manifest import load, load_priors, seal
+from cotgen.shards.manifest import load, load_priors, seal, sums_text
 from cotgen.shards.pack import Entry, pack
 from cotgen.shards.stored import StoredRecords
 from cotgen.shards.strip import without_pictures
@@ -327,6 +328,43 @@ def test_a_manifest_that_climbs_out_of_the_folder_is_refused(
     seal(bad, manifest.model_copy(update={"shards": shards}), load_priors(bare))
     with pytest.raises(CotgenError, match=r"names '\.\./data/.*no file of a data set"):
         put(bad, tmp_path / "out", demo)
+
+
+def test_a_manifest_without_the_index_is_refused(bare: Path, demo: Path, put: Hydrate, tmp_path: Path) -> None:
+    """Any index could lie there, since no checksum is known of it."""
+    bad = Path(shutil.copytree(bare, tmp_path / "bad"))
+    manifest = load(bad)
+    files = {name: digest for name, digest in manifest.files.items() if name != "index.parquet"}
+    edited = manifest.model_copy(update={"files": files})
+    (bad / "SHA256SUMS").write_bytes(sums_text(edited, edited.to_json()))
+    (bad / "manifest.json").write_bytes(edited.to_json())
+    with pytest.raises(CotgenError, match=r"does not name index\.parquet"):
+        put(bad, tmp_path / "out", demo)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda rows: rows.with_columns(pl.lit("train").alias("split")),
+            r"index\.parquet says that cholec80-73-\d+ is of train",
+        ),
+        (
+            lambda rows: rows.filter(~pl.col("key").str.starts_with("cholec80-73")),
+            r"names 11 samples, its shards hold 24",
+        ),
+    ],
+)
+def test_an_index_that_says_other_than_the_records_is_refused(
+    change: Callable[[pl.DataFrame], pl.DataFrame], said: str, bare: Path, demo: Path, put: Hydrate, tmp_path: Path
+) -> None:
+    """All checksums are right, as a publisher would make them."""
+    bad = Path(shutil.copytree(bare, tmp_path / "bad"))
+    change(pl.read_parquet(bad / "index.parquet")).write_parquet(bad / "index.parquet")
+    seal(bad, load(bad), load_priors(bad))
+    with pytest.raises(CotgenError, match=said):
+        put(bad, tmp_path / "out", demo)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_source_that_this_cotgen_has_not(bare: Path, demo: Path, put: Hydrate, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cotgen.build.report import Reporter
 from cotgen.build.run import build
 from cotgen.errors import CotgenError
 from cotgen.hub import card as card_module
-from cotgen.hub.card import key_of, make_card
+from cotgen.hub.card import Release, key_of, make_card
 from cotgen.hub.writers import terms_of_writer
 from cotgen.records import Sample
 from cotgen.shards.index import scan_index
@@ -238,3 +238,18 @@ def test_a_build_into_a_published_folder_keeps_its_card_until_something_changes(
     other = build(load_config(None, {**given, "shards": 1, "replace": True}), Reporter(None), env={})
     assert (other.exit_code, verify(out).ok) == (0, True)
     assert {path.name for path in out.iterdir()} == {path.name for path in built.iterdir()}
+
+
+def test_a_card_says_how_to_put_pictures_back_where_hashes_prove_them(bare: Path, tmp_path: Path) -> None:
+    """Of a merged set its parents tell; of one that was built with `--frames none` nothing is promised."""
+    release = release_of(bare)
+
+    def of(config: dict[str, Any]) -> Release:
+        return replace(release, manifest=release.manifest.model_copy(update={"config": config}))
+
+    merged = of({"parents": [{"frames": "reference"}, {"parents": [{"frames": "none"}]}]})
+    assert card_module._hydrate(merged) == "cotgen hydrate lab/set@v1.0.0 --root DIR --out OUT"
+    for nothing in ({"frames": "none"}, {"parents": [{"frames": "none"}, {"frames": "none"}]}):
+        text = make_card(of(nothing))[README].decode()
+        assert "no hash proves that a picture is the same" in text
+        assert "cotgen hydrate" not in text and "the sha256 of its pixels" not in text

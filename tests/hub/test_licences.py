@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cotgen.errors import CotgenError
 from cotgen.hub import licences
 from cotgen.hub.licences import LicenceError, permission, sources_of
-from cotgen.records import SourceTerms
+from cotgen.hub.publish import Publication
+from cotgen.records import Manifest, SourceTerms
 from cotgen.shards.licences import strictest
 from cotgen.shards.manifest import load
 from cotgen.sources import SOURCES
@@ -105,6 +107,16 @@ def test_a_manifest_can_only_take_away(open_folder: Path) -> None:
         permission(["endoscapes"], manifest.model_copy(update={"sources": stating(share_frames=False)}), frames=True)
     with pytest.raises(LicenceError, match="may not be shared"):
         permission(["endoscapes"], manifest.model_copy(update={"sources": stating(share_text=False)}), frames=False)
+
+    def licensed(licence: str) -> Manifest:
+        return manifest.model_copy(update={"sources": [terms.model_copy(update={"licence": licence})]})
+
+    with pytest.raises(LicenceError, match=r"CC BY-ND 4\.0. allows no derived work"):
+        permission(["endoscapes"], licensed("CC BY-ND 4.0"), frames=False)
+    known = SOURCES["endoscapes"].describe().terms.licence
+    for licence, expected in ((known, "cc-by-nc-sa-4.0"), ("CC0 1.0", "cc-by-nc-sa-4.0"), ("on request", "")):
+        allowed = permission(["endoscapes"], licensed(licence), frames=False)
+        assert (allowed.licence, allowed.gated) == (expected, True)
     generous = SOURCES["cholec80"].describe().terms.model_copy(update={"share_frames": True})
     with pytest.raises(LicenceError, match="on request alone"):
         permission(["cholec80"], manifest.model_copy(update={"sources": [generous]}), frames=True)
@@ -115,3 +127,19 @@ def test_a_source_that_only_a_sample_names_counts(closed: Made, tmp_path: Path) 
     folder = write_folder(Made(samples, closed.pictures), tmp_path / "set")
     assert [source.name for source in load(folder).sources] == ["cholec80"]
     assert sources_of(folder, load(folder)) == ["cholec80", "my_hospital"]
+
+
+def test_frames_of_a_source_that_was_taken_out_of_the_manifest_are_noticed(closed: Made, tmp_path: Path) -> None:
+    """Its labels are of another one, so the index does not name it: the records say whose picture it is."""
+    samples = [
+        sample.model_copy(update={"frame": sample.frame.model_copy(update={"source": "my_hospital"})})
+        for sample in closed.samples
+    ]
+    folder = write_folder(Made(samples, dict.fromkeys(closed.pictures, b"")), tmp_path / "set")
+    with pytest.raises(CotgenError, match="the manifest states no terms of my_hospital"):
+        Publication(folder, "lab/set").publish()
+
+
+def test_data_of_no_source_are_of_unknown_terms(open_folder: Path) -> None:
+    with pytest.raises(LicenceError, match="No source is named"):
+        permission([], load(open_folder), frames=False, have_the_right=True)

@@ -123,6 +123,37 @@ def test_another_machine_changes_no_byte_of_what_is_published(
     )
 
 
+@pytest.mark.parametrize("tag", ["v1.0.0", ""])
+def test_a_machine_that_was_overtaken_gives_its_own_card_up(
+    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, tag: str
+) -> None:
+    """Its card was made and could not be uploaded; meanwhile another one published the same shards."""
+    there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
+    quick(b"drawn otherwise")
+    hub.fail("POST /api/repos/create", "status", status=500)
+    with pytest.raises(CotgenError, match="run the same command again"):
+        send(there, tag)
+    quick(b"")
+    first = send(plain_folder, tag)
+    commits = dict(hub.repos[REPO].commits)
+    assert files(there) != files(plain_folder)
+    again = send(there, tag)
+    assert (again.revision, again.files, files(there)) == (first.revision, 0, files(plain_folder))
+    assert hub.repos[REPO].commits == commits
+
+
+def test_another_version_of_cotgen_leaves_a_release_and_its_folder_as_they_are(
+    hub: HubServer, send: Publish, open_folder: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(open_folder)
+    before, asked = files(open_folder), hub.asked(WRITES)
+    monkeypatch.setattr("cotgen.__version__", "99.0.0")
+    quick(b"drawn otherwise")
+    with pytest.raises(CotgenError, match="which holds the same data with another card, as another version of cotgen"):
+        send(open_folder)
+    assert (files(open_folder), hub.asked(WRITES)) == (before, asked)
+
+
 @pytest.mark.parametrize("where", ["POST .*/merge$", "POST .*/commit/ 2"])
 def test_another_machine_finishes_what_one_began(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, where: str
@@ -140,16 +171,20 @@ def test_another_machine_finishes_what_one_began(
     assert (there / MANIFEST).stat().st_mtime_ns == stamp
 
 
+@pytest.mark.parametrize("edited", [README, SUMS])
 def test_a_card_that_was_changed_on_the_server_is_not_taken_for_ours(
-    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick
+    hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, edited: str
 ) -> None:
+    """Another text, or a list of checksums without the card's own line."""
     there = Path(shutil.copytree(plain_folder, tmp_path / "there"))
     quick(b"")
     send(plain_folder, "")
     repo = hub.repos[REPO]
     tree = dict(repo.resolve(MAIN).tree)
-    edited = tree[README].data.replace(b"# A card", b"# Buy this")
-    repo.commit(MAIN, "an edit", {**tree, README: StoredFile(edited, False)})
+    lines = [line for line in tree[edited].data.splitlines(keepends=True) if not line.endswith(b"  README.md\n")]
+    other = b"".join(lines).replace(b"# A card", b"# Buy this")
+    assert other != tree[edited].data
+    repo.commit(MAIN, "an edit", {**tree, edited: StoredFile(other, False)})
     send(there, "")
     assert published(repo) == files(there) == files(plain_folder)
 
@@ -530,6 +565,25 @@ def test_a_pull_request_of_our_title_with_other_files_is_not_taken(
     assert [pull.status for pull in repo.pulls] == ["closed", "merged"]
 
 
+def test_a_pull_request_that_its_owner_changes_while_we_fill_it_is_not_merged(
+    hub: HubServer, send: Publish, small: Path
+) -> None:
+    def meddle(line: str) -> None:
+        if line.startswith("POST") and "/commit/refs/pr/1" in line:
+            hub.before = None
+            repo = hub.repos[REPO]
+            repo.commit(
+                "refs/pr/1", "mine", {**repo.resolve("refs/pr/1").tree, "train/evil.tar": StoredFile(b"x", True)}
+            )
+
+    hub.before = meddle
+    with pytest.raises(CotgenError, match=r"Somebody else changed train/evil\.tar in pull request 1 of lab/set"):
+        send(small)
+    assert published(hub.repos[REPO]) == {}
+    send(small)
+    assert published(hub.repos[REPO]) == files(small)
+
+
 def test_files_of_the_owner_stay(hub: HubServer, api: Any, send: Publish, small: Path) -> None:
     api.create_repo(REPO, repo_type="dataset", private=False)
     repo = hub.repos[REPO]
@@ -541,7 +595,7 @@ def test_files_of_the_owner_stay(hub: HubServer, api: Any, send: Publish, small:
     assert published(repo) == {**files(small), "LICENSE": b"CC", "notes/a.md": b"a"}
     assert repo.resolve(MAIN).tree[".gitattributes"] == tree[".gitattributes"]
     assert done.removed == ("data/train-old.tar",)
-    assert "LICENSE stays as it is; it is no part of the data set, and verifying a download names it." in said
+    assert "LICENSE, notes stays as it is; it is no part of the data set, and verifying a download names it." in said
 
 
 @pytest.mark.parametrize(

@@ -272,3 +272,57 @@ def test_pulls_killed_at_random_requests_end_alike(
         again = program(*arguments, out)
         assert again.communicate()[1] == "" and again.returncode == 0
         assert files(out) == files(released)
+
+
+def test_mending_a_folder_removes_nothing_outside_of_it(
+    hub: HubServer, released: Path, pull: Pull, tmp_path: Path
+) -> None:
+    """Who got the same manifest in another way than by pulling has it in a folder already."""
+    (tmp_path / "mine.txt").write_text("mine")
+    out = Path(shutil.copytree(released, tmp_path / "out"))
+    manifest = load(out)
+    climbing = {**manifest.files, "../mine.txt": "0" * 64}
+    (out / MANIFEST).write_bytes(manifest.model_copy(update={"files": climbing}).to_json())
+    release(hub.repos[REPO], files(out), "v1.1.0")
+    with pytest.raises(CotgenError, match=r"names '\.\./mine\.txt', which is no file of a data set"):
+        pull(out, "v1.1.0")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_nobody_else_pulls_while_a_damaged_folder_is_mended(hub: HubServer, released: Path, cli: Any) -> None:
+    """Its files lie beside it then, and its name is free."""
+    from cotgen.cli.hydrate import _pull
+
+    assert cli("pull", f"{REPO}@v1.0.0", "--out", "out")[0] == 0
+    out = Path("out").resolve()
+    shard = min((out / "data").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    refused: list[str] = []
+
+    def second(line: str) -> None:
+        if "/resolve/" in line and not refused:
+            refused.append("")
+            try:
+                _pull((REPO, "v1.0.0"), out, quiet=True)
+            except CotgenError as error:
+                refused[0] = str(error)
+
+    hub.before = second
+    code, _, wrong = cli("pull", f"{REPO}@v1.0.0", "--out", "out")
+    assert (code, "Another cotgen is writing to" in refused[0]) == (0, True), wrong
+    assert files(out) == files(released)
+    assert [path.name for path in out.parent.iterdir() if path.name.startswith(".out")] == []
+
+
+@pytest.mark.parametrize("command", ["pull", "hydrate"])
+def test_a_defect_of_cotgen_shows_its_traceback_without_the_token(
+    released: Path, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def broken(*given: object) -> None:
+        raise KeyError(f"Authorization: {TOKEN} and of-another-form")
+
+    monkeypatch.setenv("HF_TOKEN", "of-another-form")
+    monkeypatch.setattr(Pulling, "pull", broken)
+    code, said, wrong = cli(command, f"{REPO}@v1.0.0", "--out", "out")
+    assert (code, "Traceback" in wrong, "KeyError: 'Authorization: *** and ***'" in wrong) == (1, True, True)
+    assert not [secret for secret in (TOKEN, "of-another-form") if secret in said + wrong]

@@ -142,6 +142,16 @@ def manifest_of(made: Made, packed: PackResult, fingerprint: str = "f" * 64) -> 
     )
 
 
+def damage_a_record(folder: Path) -> str:
+    """Exchange a digit of a hash in the first shard, so that its records are still of the schema. Returns its name."""
+    shard = min((folder / "data").iterdir())
+    data = bytearray(shard.read_bytes())
+    at = data.find(b'"pixels":"') + len(b'"pixels":"')
+    data[at] = ord("0") if data[at] != ord("0") else ord("1")
+    shard.write_bytes(data)
+    return f"data/{shard.name}"
+
+
 def write_folder(made: Made, out: Path, *, shards: int | None = 2, seed: int = 0, fingerprint: str = "f" * 64) -> Path:
     """A sealed folder of these samples."""
     packed = pack(

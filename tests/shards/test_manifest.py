@@ -8,6 +8,8 @@ import yaml
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut
 from cotgen.shards.manifest import (
+    README,
+    WAITS,
     finish_card,
     is_sealed,
     load,
@@ -202,6 +204,12 @@ def test_a_card_that_is_killed_while_it_is_put_in_place_is_finished_by_the_next_
         except KeyboardInterrupt:
             killed = True
         monkeypatch.setattr(Path, "replace", real)
+        if not is_sealed(out):
+            assert [p.what for p in verify(out).problems] == [f"is not there: the folder {WAITS}"]
+            with pytest.raises(
+                CotgenError, match="was getting its card when that was stopped: run the `cotgen publish`"
+            ):
+                load(out)
         finish_card(out)
         assert verify(out).ok
         assert {p.name for p in out.iterdir() if p.name.startswith(".")} == set()
@@ -222,3 +230,23 @@ def test_a_card_that_waits_is_dropped_when_the_folder_is_packed_anew(made: Made,
     write_folder(made, out, shards=1)
     finish_card(out)
     assert (load(out).files.keys() & CARD.keys(), verify(out).ok) == ({"README.md"}, True)
+
+
+def test_a_card_that_waits_is_dropped_whole_or_not_at_all(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it is dropped, it is not taken for a card that was killed while it was put in place."""
+    out = write_folder(made, tmp_path / "set")
+    shutil.copytree(out, tmp_path / "copy")
+    replace_card(tmp_path / "copy", load(out), CARD)
+    shutil.copytree(tmp_path / "copy", out / ".cotgen-card")
+
+    def killed(folder: Path, ignore_errors: bool = False) -> None:
+        (folder / README).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("cotgen.shards.manifest.shutil.rmtree", killed)
+        unseal(out)
+    finish_card(out)
+    assert verify(out).ok

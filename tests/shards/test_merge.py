@@ -15,7 +15,7 @@ from cotgen.shards.merge import merge
 from cotgen.shards.tar import read_shard
 from cotgen.shards.verify import verify
 from cotgen.surgeries.priors import Priors
-from tests.shards.samples import Made, make, write_folder
+from tests.shards.samples import Made, damage_a_record, make, write_folder
 
 TOOLS = ("tool_presence", "tool_count", "tool_yesno")
 
@@ -186,3 +186,11 @@ def test_the_new_folder_must_be_free(a: Path, b: Path, tmp_path: Path) -> None:
         merge(a, b, tmp_path / "other")
     with pytest.raises(CotgenError, match="no finished data set"):
         merge(tmp_path / "other", b, tmp_path / "c")
+
+
+def test_a_damaged_record_does_not_get_new_checksums(a: Path, b: Path, tmp_path: Path) -> None:
+    bad = Path(shutil.copytree(b, tmp_path / "bad"))
+    shard = damage_a_record(bad)
+    with pytest.raises(CotgenError, match=f"is not whole: {shard} has another sha256"):
+        merge(a, bad, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from cotgen.shards.manifest import MANIFEST, README, load, replace_card
 from cotgen.shards.stored import StoredRecords
 from cotgen.shards.strip import without_pictures
 from cotgen.shards.verify import verify
-from tests.shards.samples import Made, make, write_folder
+from tests.shards.samples import Made, damage_a_record, make, write_folder
 
 
 def records(folder: Path) -> dict[str, bytes]:
@@ -64,3 +64,11 @@ def test_a_card_stays_behind(made: Made, tmp_path: Path) -> None:
         (out / name).unlink()
     without_pictures(source, out)
     assert (set(load(out).files), verify(out).ok) == ({"index.parquet", README}, True)
+
+
+def test_a_damaged_record_does_not_get_new_checksums(made: Made, tmp_path: Path) -> None:
+    source = write_folder(made, tmp_path / "set")
+    shard = damage_a_record(source)
+    with pytest.raises(CotgenError, match=f"is not whole: {shard} has another sha256"):
+        without_pictures(source, tmp_path / "bare")
+    assert not (tmp_path / "bare").exists()

@@ -18,7 +18,8 @@ from cotgen.errors import CotgenError
 from cotgen.records import Sample
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
-from cotgen.shards.manifest import load, seal
+from cotgen.shards.manifest import MANIFEST, load, seal
+from cotgen.shards.pack import Entry
 from cotgen.shards.verify import LISTED, VerifyReport, verify
 from cotgen.surgeries.priors import Priors
 from tests.shards.samples import Made, make, write_folder
@@ -194,6 +195,8 @@ def edit_frame(**update: object) -> Change:
         ("record", lambda s: s.model_copy(update={"facts": [s.facts[0], *s.facts]})),
         ("record", lambda s: s.model_copy(update={"labelled": ["cholec80.instrument"]})),
         ("record", lambda s: s.model_copy(update={"sources": ["cholect50"]})),
+        ("record", lambda s: s.model_copy(update={"sources": ["cholec80", "my_hospital"]})),
+        ("record", edit_frame(source="my_hospital")),
         ("record", lambda s: s.model_copy(update={"pairs": [*s.pairs, s.pairs[0]]})),
         ("record", edit_pair(boxes=[[0, 0, 400, 400]])),
         ("record", edit_pair(question="What is at <bbox:0>?")),
@@ -292,3 +295,33 @@ def test_reading_leaves_the_folder_as_it_was(folder: Path) -> None:
     before = {path: sha256_of(path) for path in folder.rglob("*") if path.is_file()}
     verify(folder)
     assert {path: sha256_of(path) for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("value", [b"1" + b"0" * 30, b'"\\ud800"'])
+def test_a_manifest_with_values_that_nobody_writes_is_a_problem_and_a_sentence(copy: Path, value: bytes) -> None:
+    raw = (copy / MANIFEST).read_bytes()
+    (copy / MANIFEST).write_bytes(raw.replace(b'"counts":{', b'"counts":{"a":%s,' % value))
+    assert kinds(verify(copy)) == {"manifest"}
+    with pytest.raises(CotgenError, match="cannot be read"):
+        load(copy)
+
+
+def test_a_manifest_of_another_schema_says_so(copy: Path) -> None:
+    raw = (copy / MANIFEST).read_bytes()
+    (copy / MANIFEST).write_bytes(raw.replace(b"cotgen/manifest/1", b"cotgen/manifest/2"))
+    with pytest.raises(CotgenError, match="is of schema 'cotgen/manifest/2', and this cotgen reads"):
+        load(copy)
+
+
+class Numbered(Made):
+    """A frame number that no integer of 64 bits holds, in the first record."""
+
+    def read(self, entry: Entry) -> tuple[bytes, bytes]:
+        json, jpg = super().read(entry)
+        return (json.replace(b'"native_index":', b'"native_index":1' + b"0" * 30) if not entry.where[1] else json), jpg
+
+
+def test_a_number_that_nobody_writes_is_named(made: Made, tmp_path: Path) -> None:
+    report = verify(write_folder(Numbered(made.samples, made.pictures), tmp_path / "set"))
+    (problem,) = report.problems
+    assert (problem.kind, problem.key) == ("schema", made.samples[0].key)
