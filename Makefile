@@ -18,7 +18,8 @@ demo: env
 	$(BIN)/cotgen demo $(DEMO)/data
 	$(BIN)/cotgen build --source cholec80 --root $(DEMO)/data --out $(DEMO)/build
 	$(BIN)/cotgen verify $(DEMO)/build
-	@echo "The look-alike is in $(DEMO)/data, the data set in $(DEMO)/build. Look at one sample:"
+	@echo "The look-alike is in $(DEMO)/data, the data set in $(DEMO)/build. Look at it in the browser, or at one sample here:"
+	@echo "  $(BIN)/cotgen view $(DEMO)/build"
 	@echo "  $(BIN)/cotgen show $(DEMO)/build"
 
 lint: env

@@ -144,7 +144,7 @@ class Dataset:
         """
         if isinstance(which, str):
             if which not in self._rows:
-                raise UnknownSampleError(f"{self.folder} has no sample '{which}'; ds.keys() lists the keys there are")
+                raise UnknownSampleError(f"{self.folder} has no sample '{which}'; see index.parquet or ds.keys()")
             which = self._rows[which]
         elif not -len(self) <= which < len(self):
             raise IndexError(f"sample {which} of a data set of {len(self)}")

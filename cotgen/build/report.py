@@ -395,7 +395,7 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     if manifest is not None and not outcome.unchanged:
         out = shlex.quote(str(outcome.out))
         _print(console, f"The data set is in {outcome.out} ({clock(outcome.wall_s)}).")
-        _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
+        _print(console, f"Check it: cotgen verify {out}    Look at it: cotgen view {out}")
 
 
 def _teacher(console: Console, outcome: Outcome, tally: Tally) -> None:

@@ -253,7 +253,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a look-alike of a download: same files and formats, rendered pictures, nothing real in it."""
+    """Make a look-alike of a download. Same files and formats, rendered pictures, nothing real in it."""
     from rich.progress import Progress
 
     from cotgen.sources.demo.look_alikes import chosen, make_look_alike
@@ -288,7 +288,7 @@ def verify(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check a data set again from its files alone; exits with 1 and a table where anything is wrong."""
+    """Check a data set again from its files alone. Exits with 1 and a table where anything is wrong."""
     from rich.progress import Progress
 
     from cotgen.cli.tables import show_near, show_verification
@@ -315,7 +315,7 @@ def blind(
     folder: Annotated[Path, typer.Argument(help="A finished data set.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Say how far wording, named terms and options alone give answers away, without the picture."""
+    """Say how far questions give away their answers. A count model sees wording, named terms and options, no picture."""
     from cotgen.cli.tables import show_blind
     from cotgen.evaluation.blind import blind_scores
     from cotgen.shards.manifest import load
@@ -336,7 +336,7 @@ def sources(
         Path | None, typer.Option(help="With `table`: write a first mapping.yaml beside the labels in this folder.")
     ] = None,
 ) -> None:
-    """List the data sets that cotgen reads and which are found, or say all about one: files, licence, labels."""
+    """List the data sets that cotgen reads, or say all about one. Which are found; files, licence, labels, splits."""
     from cotgen.cli.tables import show_overlaps, show_source, show_sources
 
     if overlaps:
@@ -376,7 +376,7 @@ def show(
     key: Annotated[str, typer.Argument(help="A sample key; without one, a sample is drawn.")] = "",
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
 ) -> None:
-    """Show one sample: its labels, questions and chains, and what every sentence rests on."""
+    """Show one sample in the terminal. Its labels, questions and chains, and what every sentence rests on."""
     from cotgen.cli.show import show_sample
 
     show_sample(_console(), folder, key, seed)
@@ -395,7 +395,7 @@ def priors(
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count how often answers go with what is in view, over the train surgeries alone."""
+    """Count the statistics that chains argue with. How often answers go with what is in view, in train surgeries alone."""
     from cotgen.build.report import Reporter
     from cotgen.build.run import count
 
@@ -444,7 +444,7 @@ def diff(
     a: Annotated[Path, typer.Argument(help="A finished data set.")],
     b: Annotated[Path, typer.Argument(help="A later one.")],
 ) -> None:
-    """Say what is different in B, seen from A; exits with 1 where anything is."""
+    """Say what is different in B, seen from A. Exits with 1 where anything is."""
     from cotgen.cli.tables import show_diff
     from cotgen.shards.diff import diff as run
 
@@ -453,10 +453,10 @@ def diff(
     raise typer.Exit(0 if found.same else 1)
 
 
+app.command()(view)
 app.command()(stats)
 app.command()(export)
 app.command()(publish)
 app.command()(pull)
 app.command()(hydrate)
-app.command()(view)
 app.add_typer(teacher_app)

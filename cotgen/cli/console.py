@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +25,14 @@ def make_console() -> Console:
 
     # A log keeps its lines whole; a terminal decides for itself.
     return Patient() if os.isatty(1) else Patient(width=160, highlight=False)
+
+
+def hide_hub_bars(quiet: bool) -> None:
+    """A log keeps its lines whole: the Hub client draws its bars in a terminal alone, and never where silence is wanted."""
+    if not quiet and sys.stderr.isatty():
+        return
+    try:
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+    except ImportError:
+        return  # the first question to the Hub says how to get the client
+    disable_progress_bars()

@@ -41,7 +41,7 @@ def export(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Write a data set for a trainer: ms-swift, LLaVA, TRL, LLaMA-Factory, or Parquet with pictures.
+    """Write a data set for a trainer. ms-swift, LLaVA, TRL, LLaMA-Factory, or Parquet with pictures.
 
     Run the same command again after an interruption: what is finished stays.
     """

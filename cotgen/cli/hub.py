@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cotgen.cli.console import hide_hub_bars
+
 if TYPE_CHECKING:
     from cotgen.hub.remote import Visibility
 
@@ -37,7 +39,7 @@ def publish(
     workers: Annotated[int, typer.Option(help="Processes of the verification.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")] = False,
 ) -> None:
-    """Publish a data set on the Hugging Face Hub: verified first, into a pull request, checked, merged, tagged.
+    """Publish a data set on the Hugging Face Hub. Verified first, into a pull request, checked, merged, tagged.
 
     Run the same command again after an interruption. Where nothing is new, nothing is committed. HF_TOKEN or
     `hf auth login` says who you are.
@@ -48,6 +50,7 @@ def publish(
         raise typer.BadParameter("is embed or reference", param_hint="--frames")
     visibility: Visibility = "private" if private else "public"
     say = _silent if quiet else typer.echo
+    hide_hub_bars(quiet)
     with discreetly(), _ready(folder, frames, dry_run) as taken:
         wanted = Publication(taken, repo, tag, visibility, have_the_right, workers=workers, say=say)
         if dry_run:

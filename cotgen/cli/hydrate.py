@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cotgen.cli.console import make_console
+from cotgen.cli.console import hide_hub_bars, make_console
 from cotgen.errors import CotgenError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def pull(
     out: Annotated[Path, typer.Option(help="A new folder.")],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Download a data set from the Hugging Face Hub: pinned to a commit, compared with its checksums, a plain folder.
+    """Download a data set from the Hugging Face Hub. Pinned to a commit, compared with its checksums, a plain folder.
 
     Run the same command again after an interruption. HF_TOKEN or `hf auth login` says who you are.
     """
@@ -49,21 +49,11 @@ def _pull(name: tuple[str, str], out: Path, quiet: bool) -> Pulled:
     from cotgen.cli.hub import discreetly
     from cotgen.hub.pull import Pulling
 
-    if quiet or not os.isatty(2):
-        _no_bars()
+    hide_hub_bars(quiet)
     say = _silent if quiet else typer.echo
     pulling = Pulling(*name, out, say=say)
     with discreetly(), hold(out, out.parent), hold(pulling.coming, out.parent):
         return pulling.pull()
-
-
-def _no_bars() -> None:
-    """A log keeps its lines whole."""
-    try:
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-    except ImportError:
-        return  # the first question to the Hub says how to get the client
-    disable_progress_bars()
 
 
 def _silent(text: str) -> None:
@@ -87,12 +77,12 @@ def hydrate(
     work: Annotated[
         Path | None, typer.Option(help="Folder of unfinished work. Default: $COTGEN_WORK, then OUT.work beside OUT.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes. Default: one per processor.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes. Default: one per processor.", show_default=False)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is found and what is missing.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace another data set of cotgen's in OUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Put the pictures back into a data set that was published without them, from your own download of the videos.
+    """Put the pictures back into a data set without them. They come from your own download of the videos.
 
     Every picture is proved by the hash in its record. With the same decoder and encoder the shards are those of the
     build, bit for bit. Run the same command again after an interruption; it exits with 1 where pictures are missing.
@@ -171,7 +161,7 @@ def show_hydration(console: Console, found: Hydration, *, dry: bool) -> None:
     else:
         out = shlex.quote(str(outcome.out))
         say(f"{found.placed:,} of {found.samples:,} samples are in {outcome.out} ({clock(outcome.wall_s)}).")
-        say(f"Check it: cotgen verify {out}    Look at it: cotgen show {out}")
+        say(f"Check it: cotgen verify {out}    Look at it: cotgen view {out}")
     if found.closed:
         say(f"Its frames may not be passed on under the terms of {' and '.join(found.closed)}.")
     if found.gaps:

@@ -13,6 +13,7 @@ from cotgen.cli.console import make_console
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cotgen.inspect.against import Difference
     from cotgen.inspect.record import Statistics
 
 #: Remarks and changes that the terminal shows; the others are in the HTML file and the JSON.
@@ -31,7 +32,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: all numbers, keys sorted.")] = False,
     least: Annotated[int, typer.Option(help="Pairs below which a class is called rare.")] = 50,
 ) -> None:
-    """Say what is in a data set and whether it is balanced: classes, chains, findings, and what to look at first."""
+    """Say what is in a data set and whether it is balanced. Classes, chains, findings, and what to look at first."""
     from cotgen.errors import CotgenError
     from cotgen.inspect.against import differences
     from cotgen.inspect.remarks import remarks
@@ -151,18 +152,24 @@ def _bits(numbers: Statistics) -> dict[str, str]:
     }
 
 
+def _digits(row: Difference) -> int:
+    return 0 if row.unit in ("pairs", "words") else 1
+
+
 def _show_changes(console: Console, one: Statistics, other: Statistics, names: tuple[str, str]) -> None:
     from cotgen.cli.tables import _print, _row, _table
     from cotgen.inspect.against import differences
     from cotgen.inspect.classes import display
 
-    changed = [row for row in differences(one, other) if row.change and row.group != "share of a class"]
+    changed = [
+        row for row in differences(one, other) if round(row.change, _digits(row)) and row.group != "share of a class"
+    ]
     if not changed:
         _print(console, f"\n{names[0]} and {names[1]} have the same numbers.")
         return
     table = _table("what", "of", names[0], names[1], "difference", "")
     for row in changed:
-        digits = 0 if row.unit in ("pairs", "words") else 1
+        digits = _digits(row)
         values = [f"{value:,.{digits}f}" for value in (row.one, row.other)]
         if row.group == "distance of classes":
             values = ["", ""]

@@ -87,6 +87,12 @@ def show_blind(console: Console, scores: Sequence[BlindScore], as_json: bool) ->
         gain = f"{100 * score.gain:+.1f}" + (f" ± {100 * score.margin:.1f}" if score.verdict != "few" else "")
         _row(table, name, *counts, *shares, gain, notes[score.verdict])
     console.print(table)
+    _print(
+        console,
+        "Mean score on validation in percent: of the answer that is most frequent in train (constant), and of a count model "
+        "that sees wording, named terms and options but no picture (blind). Gain: points, with its 95 % interval over "
+        "operations; above 2 points the questions tell something of their answers.",
+    )
 
 
 def show_sources(console: Console, roots: Sequence[str]) -> None:

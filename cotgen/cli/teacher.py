@@ -12,7 +12,7 @@ from cotgen.cli import options
 
 teacher_app = typer.Typer(
     name="teacher",
-    help="Try out a server that shall write chains, estimate what it would be asked, or serve a stub without a model.",
+    help="Try out a model that shall write chains, or estimate its cost.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,7 +30,7 @@ def check(
     teacher_pixels: options.TeacherPixels = None,
     no_image: options.NoImage = None,
 ) -> None:
-    """Send one request as a build would, and say what would refuse it and which flag mends that; exits with 1 then.
+    """Send one request as a build would. Says what would refuse it and which flag mends that, and exits with 2 then.
 
     What is sent is made up: no frame and no label of a data set leaves this machine.
     """
@@ -80,7 +80,7 @@ def estimate(
     price_out: Annotated[float | None, typer.Option(help="Price of a million tokens that it writes.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the table.")] = False,
 ) -> None:
-    """Say how many requests and tokens a build would cost, before it starts. Nothing is decoded and nothing is sent."""
+    """Say how many requests and tokens a build would cost. Nothing is decoded and nothing is sent."""
     from cotgen.build.config import load_config
     from cotgen.build.report import Reporter, show_questions
     from cotgen.build.run import estimate as run
@@ -140,7 +140,7 @@ def stub(
     seed: Annotated[int, typer.Option(help="Of the faults and the errors.")] = 0,
     log: Annotated[Path | None, typer.Option(help="A line of JSON for each reply, with what was planted.")] = None,
 ) -> None:
-    """Serve a stand-in for a teacher and a judge, which answers from the text of each request, until interrupted.
+    """Serve a stand-in for a teacher and a judge. It answers from the text of each request, until interrupted.
 
     The first line printed is the base URL, for `--teacher-url`.
     """

@@ -34,7 +34,7 @@ def view(
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Look at a data set in the browser: frames, chains and what each sentence rests on; mark what is right or wrong."""
+    """Look at a data set in the browser, and review it. Frames, chains and what each sentence rests on."""
     from cotgen.inspect.predictions import Predictions
     from cotgen.inspect.reviews import ReviewFile, reviews_file
     from cotgen.inspect.server import ViewServer

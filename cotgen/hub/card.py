@@ -36,7 +36,7 @@ from cotgen.shards.manifest import CARD_FILE, CROISSANT, PRIORS, README, SUMS, p
 from cotgen.shards.stored import StoredRecords
 
 #: Goes up when the same folder gets another card.
-CARD_VERSION = 1
+CARD_VERSION = 2
 #: Frames that are read for the statistics of a card, about; of more, so many are drawn.
 MOST_FRAMES = 20_000
 
@@ -185,7 +185,7 @@ def _text(release: Release, title: str, shown: list[Shown], small: Preview, draw
     frames = sum(told.samples.values())
     return fill(
         "dataset_card.md.j2",
-        header=header(manifest, title.removeprefix("Three-level chains of thought on "), release.allowed, small.rows),
+        header=header(manifest, title.removeprefix("Three-level chains of thought on "), release.allowed, small),
         title=title,
         introduction=readme.INTRODUCTION,
         counts=readme.counts_table(manifest),

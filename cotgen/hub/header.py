@@ -6,13 +6,12 @@ their columns, so that nothing is ever inferred.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from cotgen.hub.licences import OWN, Permission
-from cotgen.hub.preview import preview_header
+from cotgen.hub.preview import Preview, preview_header
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards import readme
 
@@ -27,22 +26,28 @@ _SIZES = (
 )
 
 
-def header(manifest: Manifest, title: str, allowed: Permission, previews: Mapping[str, int]) -> str:
+def header(manifest: Manifest, title: str, allowed: Permission, small: Preview) -> str:
     """The YAML between the lines of dashes.
 
     Args:
         manifest: of the folder.
         title: what the data are of.
         allowed: what the terms of its sources allow.
-        previews: split -> rows of the preview.
+        small: the preview.
     """
     told = readme.card_header(manifest, title)
-    config, info = preview_header(previews, pictures=bool(manifest.counts.get("images")))
-    samples = {split: sum(s.samples for s in manifest.shards if s.split == split) for split in SPLITS}
+    config, info = preview_header(small, pictures=bool(manifest.counts.get("images")))
+    shards = {split: [shard for shard in manifest.shards if shard.split == split] for split in SPLITS}
+    samples = {split: sum(shard.samples for shard in of) for split, of in shards.items()}
     default = {
         **told["dataset_info"],
-        # No num_bytes: it is that of the Arrow tables, which depends on the version of `datasets`.
-        "splits": [{"name": split, "num_examples": count} for split, count in samples.items() if count],
+        # Without num_bytes `datasets` passes over the counts, with a warning. It compares the counts alone and looks for
+        # so much room on the disk; the tables that it makes differ from one version to the next, the shards do not.
+        "splits": [
+            {"name": split, "num_bytes": sum(shard.bytes for shard in of), "num_examples": samples[split]}
+            for split, of in shards.items()
+            if samples[split]
+        ],
         "download_size": sum(shard.bytes for shard in manifest.shards),
     }
     return as_yaml(

@@ -9,7 +9,7 @@ Parquet table holds the columns side by side, for pandas, polars, duckdb and `lo
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,11 +160,11 @@ def preview(stored: StoredRecords) -> Preview:
     return found
 
 
-def preview_header(rows: Mapping[str, int], *, pictures: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entries of `configs` and of `dataset_info` for the head of the card, from split -> rows."""
+def preview_header(made: Preview, *, pictures: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of `configs` and of `dataset_info` for the head of the card."""
     config = {
         "config_name": PREVIEW,
-        "data_files": [{"split": split, "path": f"{PREVIEW}/{split}.tar"} for split in rows],
+        "data_files": [{"split": split, "path": f"{PREVIEW}/{split}.tar"} for split in made.rows],
     }
     columns = [
         {"name": name, "list": "string"} if name == "options" else {"name": name, "dtype": "string"}
@@ -173,7 +173,10 @@ def preview_header(rows: Mapping[str, int], *, pictures: bool) -> tuple[dict[str
     features: list[dict[str, Any]] = [{"name": "jpg", "dtype": "image"}] if pictures else []
     features += [{"name": "json", "struct": columns}]
     features += [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
-    splits = [{"name": split, "num_examples": count} for split, count in rows.items()]
+    splits = [
+        {"name": split, "num_bytes": len(made.files[f"{PREVIEW}/{split}.tar"]), "num_examples": count}
+        for split, count in made.rows.items()
+    ]
     return config, {"config_name": PREVIEW, "features": features, "splits": splits}
 
 

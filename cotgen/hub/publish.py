@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from cotgen.errors import CotgenError
 from cotgen.hub.card import Release, make_card, published_card
 from cotgen.hub.licences import Permission, permission, sources_of
-from cotgen.hub.remote import REPO, Pull, Remote, RemoteFile, Settings, Visibility
+from cotgen.hub.remote import NO_CLIENT, REPO, Pull, Remote, RemoteFile, Settings, Visibility
 from cotgen.records import SPLITS, Manifest
 from cotgen.shards.files import sha256_of
 from cotgen.shards.index import INDEX
@@ -229,9 +229,11 @@ class Publication:
 
 
 def _check_names(repo: str, tag: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
-
+    try:
+        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise CotgenError(NO_CLIENT) from error
     if not REPO.fullmatch(repo):
         raise CotgenError(f"{repo!r} is no name of a repository; give --repo ORG/NAME")
     try:

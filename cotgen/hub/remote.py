@@ -25,6 +25,8 @@ Visibility = Literal["public", "private"]
 
 #: The name of a repository.
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+#: What to do where `huggingface_hub` is missing.
+NO_CLIENT = "This needs the Hub client: pip install 'cotgen[hub]'"
 #: Seconds without a byte until a server counts as gone; a commit of many files takes a minute.
 _PATIENCE = 300.0
 _AGAIN = "What was done stays done; run the same command again"
@@ -255,7 +257,7 @@ def _environment() -> HfApi:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise CotgenError("This needs the Hub client: pip install 'cotgen[hub]'") from error
+        raise CotgenError(NO_CLIENT) from error
     return HfApi(library_name="cotgen")
 
 

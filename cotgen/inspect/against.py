@@ -16,7 +16,7 @@ class Difference(Record):
         group: what kind of number it is: `pairs`, `distance of classes`, `share of a class` ...
         name: of what.
         unit: `pairs`, `%`, `bits`, `words`.
-        one: in the first folder; 0 where it has none.
+        one: in the first folder; 0 where it has none. Words and bits are compared where both have them.
         other: in the second.
     """
 
@@ -38,8 +38,8 @@ def differences(one: Statistics, other: Statistics) -> list[Difference]:
         ("pairs", "pairs", _pairs(one), _pairs(other)),
         ("support", "%", _support(one), _support(other)),
         ("pairs with a soft finding", "%", _findings(one), _findings(other)),
-        ("median words of a level", "words", _words(one), _words(other)),
-        ("entropy with equal facts", "bits", _bits(one), _bits(other)),
+        ("median words of a level", "words", *_of_both(_words(one), _words(other))),
+        ("entropy with equal facts", "bits", *_of_both(_bits(one), _bits(other))),
         ("sentences of a basis", "%", _bases(one), _bases(other)),
     )
     found = [
@@ -72,14 +72,32 @@ def _findings(numbers: Statistics) -> dict[str, float]:
     }
 
 
+def _of_both(left: Mapping[str, float], right: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """What only one has is no difference in length or variety."""
+    return (
+        {name: left[name] for name in left if name in right},
+        {name: right[name] for name in right if name in left},
+    )
+
+
 def _words(numbers: Statistics) -> dict[str, float]:
-    return {f"{row.task}, {row.writer}, level {row.level}": float(row.words.median) for row in numbers.lengths}
+    """By task and level where one writer wrote all chains of a task, so that writers can be compared; else by writer too."""
+    writers: dict[str, set[str]] = defaultdict(set)
+    for row in numbers.lengths:
+        writers[row.task].add(row.writer)
+    return {
+        f"{row.task}, {f'{row.writer}, ' if len(writers[row.task]) > 1 else ''}level {row.level}": float(
+            row.words.median
+        )
+        for row in numbers.lengths
+    }
 
 
 def _bits(numbers: Statistics) -> dict[str, float]:
     return {
         f"{row.task}, {what}": bits
         for row in numbers.diversity
+        if row.enough
         for what, bits in (("plans", row.cell_plan_bits), ("skeletons", row.cell_skeleton_bits))
     }
 

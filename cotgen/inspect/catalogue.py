@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.inspect.words import name_of
+from cotgen.records import SPLITS
 from cotgen.shards.index import INDEX, INDEX_SCHEMA, scan_index
 
 Rows: TypeAlias = NDArray[np.uint32]
@@ -212,7 +213,8 @@ class Catalogue:
         column = self.columns[facet]
         counts = column.counts(mask)
         if facet not in MANY:
-            return list(zip(column.values, counts.tolist(), strict=True))
+            found = list(zip(column.values, counts.tolist(), strict=True))
+            return sorted(found, key=lambda item: SPLITS.index(item[0])) if facet == "split" else found
         total: dict[str, int] = dict.fromkeys(self.values(facet), 0)
         for text, count in zip(column.values, counts.tolist(), strict=True):
             for value in text.split(_BETWEEN) if text and count else ():

@@ -25,7 +25,7 @@ from cotgen import __version__
 from cotgen.chains.boxes import BoxFormat
 from cotgen.chains.render import View, in_view
 from cotgen.errors import CotgenError
-from cotgen.inspect.export_files import ParquetFile, Pictures, RowsFile
+from cotgen.inspect.export_files import ParquetFile, Pictures, RowsFile, need_pyarrow
 from cotgen.inspect.export_readme import dataset_info, notes
 from cotgen.inspect.export_rows import IMAGES, Item, Layout, first_row
 from cotgen.records import SPLITS, Manifest, Sample, Shard, canonical_json
@@ -240,6 +240,8 @@ def _check(folder: Path, out: Path, manifest: Manifest, wanted: Wanted) -> None:
             f"{wanted.layout.reader} does not read boxes as '{wanted.boxes.convention}'; "
             f"use --boxes {', '.join(wanted.layout.boxes)}"
         )
+    if wanted.layout.name == "parquet":
+        need_pyarrow()
     if out.resolve().is_relative_to(folder.resolve()):
         raise CotgenError(f"{out} is in the data set {folder}; give a folder outside of it as --out")
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -123,6 +124,12 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def need_pyarrow() -> None:
+    """Raises CotgenError where it is not installed; said before a folder is begun."""
+    if find_spec("pyarrow") is None:
+        raise CotgenError("The format parquet needs pyarrow: pip install 'cotgen[hub]'")
+
+
 class ParquetFile:
     """The rows of one shard with their pictures; it takes its name in `finish`.
 
@@ -130,10 +137,9 @@ class ParquetFile:
     """
 
     def __init__(self, path: Path, view: View) -> None:
-        try:
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise CotgenError("The format parquet needs pyarrow: pip install 'cotgen[hub]'") from error
+        need_pyarrow()
+        import pyarrow.parquet as pq
+
         self.position = 0
         self._path = path
         self._temporary = temporary_name(path)

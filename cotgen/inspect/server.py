@@ -71,8 +71,9 @@ class ViewServer:
         try:
             self._server = _Server((host, port), _handler_of(self))
         except (OSError, OverflowError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or error
             raise CotgenError(
-                f"{host}, port {port}, cannot be listened on ({error}); choose another --port or --host"
+                f"{host}, port {port}, cannot be listened on ({why}); choose another --host or --port, 0 for a free one"
             ) from error
 
     def __enter__(self) -> ViewServer:

@@ -71,10 +71,16 @@ def test_help_and_version(cli: Cli) -> None:
         "priors",
         "merge",
         "diff",
+        "view",
+        "stats",
         "export",
         "publish",
+        "pull",
+        "hydrate",
+        "teacher",
     ):
         assert f"\n  {command} " in out
+    assert "..." not in out.partition("Commands:")[2], "what a command does is said in a line that fits"
     assert cli("--version")[:2] == (0, f"cotgen {cotgen.__version__}\n")
 
 

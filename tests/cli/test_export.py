@@ -48,6 +48,15 @@ def test_it_says_what_was_written_what_was_left_out_and_what_boxes_mean(
     assert cli(folder, "--format", "swift", "--out", tmp_path / "quiet", "-q") == (0, "", "")
 
 
+def test_a_missing_package_is_said_before_anything_is_written(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, _, err = cli(folder, "--format", "parquet", "--out", tmp_path / "out")
+    assert (code, err) == (2, "The format parquet needs pyarrow: pip install 'cotgen[hub]'\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_filters_may_be_repeated_or_separated_by_commas(cli: Cli, folder: Path, tmp_path: Path) -> None:
     options = ("--view", "vqa", "--task", "phase,localization", "--task", "tool_yesno", "--split", "train")
     code, out, _ = cli(folder, "--format", "parquet", "--out", tmp_path / "out", *options, "--writer", "template")

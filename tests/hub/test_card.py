@@ -31,6 +31,7 @@ from tests.shards.samples import Made, write_folder
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 hf = pytest.importorskip("huggingface_hub")
+splits_of_datasets = pytest.importorskip("datasets.splits")
 
 
 def head_of(text: str) -> dict[str, Any]:
@@ -93,7 +94,15 @@ def test_its_head_has_features_sizes_licence_and_gate(carded: Path, text: str) -
     splits = [item["split"] for item in data["configs"][0]["data_files"]]
     assert splits == sorted({shard.split for shard in shards}, key=["train", "validation", "test"].index)
     counts = {split: sum(shard.samples for shard in shards if shard.split == split) for split in splits}
-    assert default["splits"] == [{"name": name, "num_examples": count} for name, count in counts.items()]
+    sizes = {split: sum(shard.bytes for shard in shards if shard.split == split) for split in splits}
+    assert default["splits"] == [
+        {"name": name, "num_bytes": sizes[name], "num_examples": count} for name, count in counts.items()
+    ]
+    for info in (default, preview):
+        read = splits_of_datasets.SplitDict._from_yaml_list(
+            info["splits"]
+        )  # says what a reader passes over with a warning
+        assert all(split.num_bytes for split in read.values())
     assert default["download_size"] == sum((carded / shard.file).stat().st_size for shard in shards)
     assert ([c["config_name"] for c in data["configs"]], data["configs"][0]["default"]) == (
         ["default", "preview"],

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -613,6 +614,13 @@ def test_what_is_refused_says_what_to_do(
     hub.fail(where, status=status)
     with pytest.raises(CotgenError, match=said):
         send(small)
+
+
+def test_without_the_client_it_says_what_to_install(cli: Any, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("huggingface_hub.errors", "huggingface_hub.utils", "huggingface_hub"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, _, err = cli(small, "--repo", REPO, "--dry-run")
+    assert (code, err) == (2, "This needs the Hub client: pip install 'cotgen[hub]'\n")
 
 
 @pytest.mark.parametrize(

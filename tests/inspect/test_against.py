@@ -29,3 +29,16 @@ def test_pairs_shares_and_distances_are_those_of_both(folder: Path, tmp_path: Pa
     assert found["distance of classes", "phase.open, train"].one == pytest.approx(50 * apart, abs=1e-3)
     changed = [abs(row.change) for row in differences(one, other) if row.group == "share of a class"]
     assert changed == sorted(changed, reverse=True) and changed
+
+
+def test_lengths_are_compared_where_both_have_them_and_one_writer_with_another(folder: Path) -> None:
+    numbers = statistics(folder)
+    taught = numbers.model_copy(
+        update={
+            "lengths": [
+                row.model_copy(update={"writer": "teacher/m/1"}) for row in numbers.lengths if row.task == "phase"
+            ]
+        }
+    )
+    found = [row.name for row in differences(numbers, taught) if row.group == "median words of a level"]
+    assert found == [f"phase, level {level}" for level in (1, 2, 3)]
