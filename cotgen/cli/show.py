@@ -64,9 +64,9 @@ def _pair(pair: Pair, sample: Sample, priors: Priors | None) -> Iterator[tuple[s
         if statement.level != level:
             level = statement.level
             yield "cyan", f"  Level {level}: {LEVEL_NAMES[level]}"
-        yield "", f"    [{number}] {statement.text}"
+        yield "", f"    [{number}] {statement.text}  ({statement.basis})"
         for reference in statement.references():
-            yield "dim", f"        {statement.basis}: {spell(reference, sample, pair, priors)}"
+            yield "dim", f"        {spell(reference, sample, pair, priors)}"
     yield "green", f"  A: {' / '.join(pair.answer.splitlines())}"
     for finding in pair.findings:
         yield "yellow", f"  {finding.severity} finding, {finding.check}: {finding.text}"

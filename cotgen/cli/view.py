@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from cotgen.errors import CotgenError
+
 
 def view(
     folder: Annotated[str, typer.Argument(help="A finished data set, or ORG/NAME[@REVISION] on the Hub.")],
@@ -79,4 +81,7 @@ def _located(name: str) -> tuple[Path, Callable[[str], None] | None]:
 
     if Path(name).exists() or not is_repository(name):
         return Path(name), None
-    return open_repository(name)
+    try:
+        return open_repository(name)
+    except CotgenError as error:
+        raise CotgenError(f"{name} is no folder here. {error}") from None

@@ -425,7 +425,7 @@ def _fill(remote: Remote, files: dict[str, LocalFile], pull: Pull, title: str, s
     """Bring all files into a pull request, and insist that the server states them as they are here."""
     data = [name for name in _differences(files, remote.files(pull.branch)).changed if name not in _LAST]
     if data:
-        say(f"Uploading {len(data)} files into {pull.branch}.")
+        say(f"Uploading {len(data)} files into {pull.branch}; card, checksums and manifest follow.")
         remote.upload(files[INDEX].path.parent, data, pull.branch, f"{title}: data")
     head = remote.head(pull.branch)
     rest = _differences(files, remote.files(head))

@@ -82,7 +82,7 @@ _SETS = frozenset({"triplet.set", "tool.presence", "anatomy.presence", "cvs.crit
 def display(name: str) -> str:
     """A class in words: the display names of its terms; what names no term stays as it is."""
     head, equals, value = name.partition("=")
-    words = [name_of(part).removeprefix("the ") for part in head.split(",")]
+    words = [name_of(part).strip().removeprefix("the ") for part in head.split(",")]
     text = " – ".join(words)
     return f"{text}: {value}" if equals else text
 

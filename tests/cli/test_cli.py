@@ -221,7 +221,7 @@ def test_show_spells_out_what_each_sentence_rests_on(cli: Cli, built: Path) -> N
         for pair in sample.pairs:
             assert f"Q: {pair.question}" in out
             for statement in pair.statements:
-                assert statement.text in out
+                assert f"{statement.text}  ({statement.basis})\n" in out
         assert "leads nowhere" not in out
         seen += out
     for words in ("cholec80 says phase", "cholec80 says instrument", "general knowledge", "follows from [0]"):

@@ -54,3 +54,14 @@ def test_what_keeps_it_from_beginning_is_a_sentence(folder: Path, tmp_path: Path
     view = start(folder, "--predictions", wrong, home=tmp_path)
     _, errors = view.communicate(timeout=20)
     assert view.returncode and "predictions.jsonl:2: expected" in errors
+
+
+def test_a_mistyped_folder_that_could_be_a_name_on_the_hub_is_told_as_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    view = start("out/nothing", home=tmp_path)
+    _, errors = view.communicate(timeout=30)
+    assert view.returncode == 2
+    assert errors.startswith("out/nothing is no folder here. Reading main of out/nothing failed")

@@ -124,7 +124,10 @@ def test_what_is_cut_off_between_two_commits_is_gone_on_with(hub: HubServer, xet
     done = published(repo, "refs/pr/1")
     out, err = xet(*arguments).communicate()
     assert "Going on with pull request 1." in out, err
-    assert f"Uploading {len(files(open_folder)) - 3 - len(done)} files into refs/pr/1." in out
+    assert (
+        f"Uploading {len(files(open_folder)) - 3 - len(done)} files into refs/pr/1; card, checksums and manifest follow."
+        in out
+    )
     assert_whole(hub, open_folder)
     titles = [commit.title for commit in reversed(repo.history("refs/pr/1"))][1:]
     assert [title.partition(": ")[2] for title in titles] == ["data", "data", "data (part 2)", "data (part 3)", ""]
