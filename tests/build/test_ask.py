@@ -130,6 +130,7 @@ def test_each_request_has_the_picture_the_schema_and_a_seed(
     assert len({body["seed"] for body in scholar.bodies}) == len(scholar.bodies)
 
 
+@pytest.mark.slow
 def test_without_pictures_none_is_sent_and_no_look_is_asked_for(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_refused_reply_is_asked_for_again_with_its_findings_quoted(
 
 
 @pytest.mark.parametrize("fallback", ["template", "none"])
+@pytest.mark.slow
 def test_what_is_refused_twice_gets_its_template_or_nothing(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar, fallback: str
 ) -> None:
@@ -208,6 +210,7 @@ def test_what_is_refused_twice_gets_its_template_or_nothing(
     assert refused and verify(out).ok
 
 
+@pytest.mark.slow
 def test_a_mix_draws_its_share_and_a_larger_share_only_adds(
     demo: Path, run: Run, tmp_path: Path, server: StubServer
 ) -> None:
@@ -246,6 +249,7 @@ def test_a_server_that_refuses_everything_ends_the_build_with_what_mends_it(
         run(demo, tmp_path / "out", **taught(stub))
 
 
+@pytest.mark.slow
 def test_the_same_replies_give_the_same_bytes_from_any_number_of_workers_and_without_a_server(
     demo: Path, run: Run, tmp_path: Path, server: StubServer
 ) -> None:
@@ -291,6 +295,7 @@ def test_a_host_that_was_named_may_be_sent_frames_and_the_manifest_says_so(
     assert cotgen.open(tmp_path / "out").manifest.config["teacher"]["send_frames_to"] == ["127.0.0.1"]
 
 
+@pytest.mark.slow
 def test_a_judge_drops_looks_that_do_not_hold_and_its_scores_are_kept(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar
 ) -> None:
@@ -314,6 +319,7 @@ def test_a_judge_drops_looks_that_do_not_hold_and_its_scores_are_kept(
     assert set(judge.counts.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_chain_whose_first_levels_do_not_lead_to_its_answer_is_refused_and_asked_for_again(
     demo: Path, run: Run, tmp_path: Path, server: StubServer
 ) -> None:
@@ -328,6 +334,7 @@ def test_a_chain_whose_first_levels_do_not_lead_to_its_answer_is_refused_and_ask
     assert {reason["check"] for row in rejected(out) for reason in row["reasons"]} == {"judge_recover"}
 
 
+@pytest.mark.slow
 def test_a_judge_that_fails_leaves_its_questions_to_the_next_run(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +364,7 @@ def test_a_preflight_says_what_a_build_would_make_of_a_server() -> None:
         assert "--no-image" in preflight(options, Endpoint(url, "stub")).problem
 
 
+@pytest.mark.slow
 def test_another_teacher_in_the_same_folder_is_named(demo: Path, run: Run, tmp_path: Path, server: StubServer) -> None:
     run(demo, tmp_path / "out", **taught(server))
     with pytest.raises(CotgenError, match=r"\(teacher\.temperature: 0\.7 there, 0\.2 now\)"):

@@ -157,6 +157,7 @@ def replaced(demo: Path, tmp_path: Path, name: str) -> tuple[Path, Callable[[], 
 
 
 @pytest.mark.parametrize("name", ["videos/video73.mp4", "tool_annotations/video73-tool.txt"])
+@pytest.mark.slow
 def test_a_file_that_is_replaced_during_a_build_is_noticed(
     demo: Path, tmp_path: Path, run: Run, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_full_disk_is_a_sentence_and_the_build_goes_on_later(
     assert sums_of(out) == sums_of(built)
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files_is_a_sentence(demo: Path, tmp_path: Path) -> None:
     """No hook: the system itself refuses (ulimit -f)."""
 

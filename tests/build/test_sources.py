@@ -143,6 +143,7 @@ def test_the_order_and_the_form_of_the_sources_change_nothing(
     assert run(download, tmp_path / "out", work=work, source="all").unchanged
 
 
+@pytest.mark.slow
 def test_a_joined_build_that_was_killed_goes_on(download: Path, joined: Path, sums_of: Sums, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = Command(download, out, "--source", "cholect50")

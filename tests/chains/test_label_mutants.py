@@ -68,6 +68,7 @@ def check_rates(made: Counter[str], caught: Counter[str], told: str) -> None:
     assert sum(caught.values()) >= 0.99 * sum(made.values()), told
 
 
+@pytest.mark.slow
 def test_planted_errors_are_caught(all_priors: Priors, capsys: pytest.CaptureFixture[str]) -> None:
     """At least 99 % of all and 95 % of each kind."""
     made, caught = rates(50, 40, all_priors)

@@ -88,6 +88,7 @@ def test_its_chains_are_accepted_for_every_task(asked: list[Draft], all_priors: 
     assert looks >= 0.1 * made.total()
 
 
+@pytest.mark.slow
 def test_planted_errors_are_refused(asked: list[Draft], all_priors: Priors) -> None:
     """At least 1,000 errors, at least 40 of each kind, and none is kept."""
     made: Counter[str] = Counter()

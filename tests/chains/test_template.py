@@ -72,6 +72,7 @@ def test_the_words_of_level_3_follow_the_support(priors, phase, instruments, sup
         assert any(re.search(words[support], s.text, re.IGNORECASE) for s in pair.statements if s.level == 3)
 
 
+@pytest.mark.slow
 def test_text_in_the_most_frequent_cell_is_varied(priors: Priors) -> None:
     """Design 6: at least 4 bits over plans, 7 over skeletons, no plan over 15 %, among 1,000 chains with equal facts."""
     scenes = [make_scene("cholec80/01", 25 * n, "calot_triangle_dissection", ["grasper", "hook"]) for n in range(1000)]

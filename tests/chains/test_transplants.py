@@ -59,6 +59,7 @@ def transplant(surgeries: list[list[Scene]], priors: Priors, wanted: int) -> tup
     return refused, kept
 
 
+@pytest.mark.slow
 def test_transplants(surgeries: list[list[Scene]], priors: Priors) -> None:
     refused, kept = transplant(surgeries[:2], priors, 1000)
     assert refused > 500 and kept > 30
@@ -105,6 +106,7 @@ def holds_there(pair: Pair, home: Scene, other: Scene) -> bool:
 
 
 @pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.slow
 def test_a_chain_is_refused_where_something_that_it_cites_is_missing(source: str, all_priors: Priors) -> None:
     """For the sources with acts, boxes, votes and steps; that all is there does not make a chain right elsewhere."""
     scenes = frames_of(source, 60)

@@ -277,6 +277,7 @@ def piped(call: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("reader", ["", "!"], ids=["after a byte", "at once"])
 @pytest.mark.parametrize("arguments", ["show {built}", "sources cholec80", "sources", "--help", "verify {built}"])
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(built: Path, arguments: str, reader: str) -> None:
     code, said, errors = piped(arguments.format(built=built) + reader)
     assert (code, errors) == (0, "")
@@ -290,6 +291,7 @@ def test_what_is_wrong_is_told_by_the_exit_code_to_who_reads_no_more(built: Path
     assert piped(f"verify {copy}!") == (1, "", "")
 
 
+@pytest.mark.slow
 def test_an_exclusion_that_matches_nothing_is_said_even_in_silence(cli: Cli, demo: Path, tmp_path: Path) -> None:
     """It may be a slip of the pen, and then a patient who withdrew is still in."""
     (tmp_path / "withdrawn.txt").write_text("cholec80/7\n")
@@ -359,6 +361,7 @@ def test_a_demo_of_every_source_is_made(cli: Cli, tmp_path: Path, monkeypatch: p
     assert (code, err) == (2, "There is no demo of cholec81; there are: cholec80, x, or all.\n")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_bars(demo: Path, tmp_path: Path) -> None:
     """On a pseudo-terminal rich draws bars with rates and the time left, and removes them at the end."""
     pty = pytest.importorskip("pty")

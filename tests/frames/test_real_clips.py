@@ -20,6 +20,7 @@ def clips(real_data: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.slow
 def test_every_25th_frame_is_that_of_a_plain_decoder_and_of_ffmpeg(real_data: Path, film: Any, which: int) -> None:
     path = clips(real_data)[which]
     index = index_video(path)

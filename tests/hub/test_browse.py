@@ -20,6 +20,7 @@ def test_names_of_repositories() -> None:
     assert not any(map(is_repository, ("name", "./out/set", "/data/set", "a/b/c", "org/name@", "../set")))
 
 
+@pytest.mark.slow
 def test_a_repository_in_the_viewer(hub: HubServer, program: Program, open_folder: Path, tmp_path: Path) -> None:
     done = program("-m", "cotgen", "publish", open_folder, "--repo", "org/set", "-q", "--private")
     assert done.wait() == 0, done.communicate()

@@ -83,6 +83,7 @@ def on_disk(folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("lfs")
 @pytest.mark.parametrize("where", REQUESTS)
+@pytest.mark.slow
 def test_no_failure_shows_a_token_or_a_signed_address(
     hub: HubServer, shown: Callable[..., tuple[int, str]], small: Path, where: str, tmp_path: Path
 ) -> None:

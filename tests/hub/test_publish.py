@@ -104,6 +104,7 @@ def quick(carded: Path, monkeypatch: pytest.MonkeyPatch) -> Quick:
     return draw_with
 
 
+@pytest.mark.slow
 def test_another_machine_changes_no_byte_of_what_is_published(
     hub: HubServer, api: Any, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick
 ) -> None:
@@ -125,6 +126,7 @@ def test_another_machine_changes_no_byte_of_what_is_published(
 
 
 @pytest.mark.parametrize("tag", ["v1.0.0", ""])
+@pytest.mark.slow
 def test_a_machine_that_was_overtaken_gives_its_own_card_up(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, tag: str
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_machine_that_was_overtaken_gives_its_own_card_up(
     assert hub.repos[REPO].commits == commits
 
 
+@pytest.mark.slow
 def test_another_version_of_cotgen_leaves_a_release_and_its_folder_as_they_are(
     hub: HubServer, send: Publish, open_folder: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +159,7 @@ def test_another_version_of_cotgen_leaves_a_release_and_its_folder_as_they_are(
 
 
 @pytest.mark.parametrize("where", ["POST .*/merge$", "POST .*/commit/ 2"])
+@pytest.mark.slow
 def test_another_machine_finishes_what_one_began(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, where: str
 ) -> None:
@@ -173,6 +177,7 @@ def test_another_machine_finishes_what_one_began(
 
 
 @pytest.mark.parametrize("edited", [README, SUMS])
+@pytest.mark.slow
 def test_a_card_that_was_changed_on_the_server_is_not_taken_for_ours(
     hub: HubServer, send: Publish, plain_folder: Path, tmp_path: Path, quick: Quick, edited: str
 ) -> None:
@@ -203,6 +208,7 @@ def test_pictures_that_cannot_be_made_stop_it_before_anything_is_written(
     assert (hub.asked(WRITES), hub.repos, files(plain_folder)) == (0, {}, before)
 
 
+@pytest.mark.slow
 def test_a_release_with_less_removes_what_is_ours_and_nothing_else(
     hub: HubServer, send: Publish, open_folder: Path, closed_folder: Path, tmp_path: Path, quick: Quick
 ) -> None:
@@ -284,6 +290,7 @@ def strip(folder: Path, out: Path) -> Path:
         "PUT .*/settings$ 2",
     ],
 )
+@pytest.mark.slow
 def test_the_same_call_goes_on_after_a_failure(
     hub: HubServer, send: Publish, open_folder: Path, where: str, kind: Any
 ) -> None:
@@ -303,6 +310,7 @@ def test_a_damaged_upload_never_reaches_main(hub: HubServer, send: Publish, open
     assert_whole(hub, open_folder)
 
 
+@pytest.mark.slow
 def test_a_server_that_holds_other_bytes_is_found_out(hub: HubServer, send: Publish, open_folder: Path) -> None:
     """The index is exchanged on the server after it was uploaded, before the pull request is finished."""
 
@@ -323,6 +331,7 @@ def test_a_server_that_holds_other_bytes_is_found_out(hub: HubServer, send: Publ
     assert published(hub.repos[REPO]) == files(open_folder)
 
 
+@pytest.mark.slow
 def test_another_writer_of_the_pull_request_is_noticed(hub: HubServer, send: Publish, open_folder: Path) -> None:
     def meddle(line: str) -> None:
         repo = hub.repos.get(REPO)
@@ -337,6 +346,7 @@ def test_another_writer_of_the_pull_request_is_noticed(hub: HubServer, send: Pub
     assert_whole(hub, open_folder)
 
 
+@pytest.mark.slow
 def test_main_that_changed_meanwhile_is_noticed(hub: HubServer, send: Publish, open_folder: Path) -> None:
     def meddle(line: str) -> None:
         if line.endswith("/merge"):
@@ -403,6 +413,7 @@ def test_what_has_frames_of_cholec80_goes_without_them(hub: HubServer, cli: Any,
     assert (code, "nothing new" in out, len(repo.history())) == (0, True, 2)
 
 
+@pytest.mark.slow
 def test_who_may_not_write_is_told_to_log_in(hub: HubServer, api: Any, open_folder: Path) -> None:
     stranger = hf.HfApi(endpoint=hub.url, token=False)
     with pytest.raises(CotgenError, match=r"Creating lab/set failed: .*401.*hf auth login"):
@@ -470,6 +481,7 @@ def test_the_printed_lines_load_what_was_published(
     assert verify(Path(out.strip())).ok, err
 
 
+@pytest.mark.slow
 def test_two_publishers_of_one_folder_end_with_one_release(
     hub: HubServer, send: Publish, open_folder: Path, tmp_path: Path
 ) -> None:
@@ -487,6 +499,7 @@ def test_two_publishers_of_one_folder_end_with_one_release(
     assert (done.revision, repo.tags) == (repo.branches[MAIN], {"v1.0.0": done.revision})
 
 
+@pytest.mark.slow
 def test_a_tag_that_somebody_sets_meanwhile_is_not_moved(hub: HubServer, send: Publish, open_folder: Path) -> None:
     def overtake(line: str) -> None:
         if line.startswith("POST") and "/tag/" in line:
@@ -499,6 +512,7 @@ def test_a_tag_that_somebody_sets_meanwhile_is_not_moved(hub: HubServer, send: P
         send(open_folder)
 
 
+@pytest.mark.slow
 def test_another_release_that_comes_first_does_not_block_ours_for_ever(
     hub: HubServer, send: Publish, small: Path, other: Path
 ) -> None:
@@ -524,6 +538,7 @@ def test_another_release_that_comes_first_does_not_block_ours_for_ever(
     assert repo.tags == {"v1.0.0": done.revision, "v2.0.0": repo.pulls[1].merged_as}
 
 
+@pytest.mark.slow
 def test_main_that_moves_while_we_upload_is_a_sentence(
     hub: HubServer, send: Publish, small: Path, other: Path
 ) -> None:
@@ -540,6 +555,7 @@ def test_main_that_moves_while_we_upload_is_a_sentence(
     assert published(hub.repos[REPO]) == files(small)
 
 
+@pytest.mark.slow
 def test_a_pull_request_of_our_title_with_other_files_is_not_taken(
     hub: HubServer, api: Any, send: Publish, small: Path
 ) -> None:
@@ -566,6 +582,7 @@ def test_a_pull_request_of_our_title_with_other_files_is_not_taken(
     assert [pull.status for pull in repo.pulls] == ["closed", "merged"]
 
 
+@pytest.mark.slow
 def test_a_pull_request_that_its_owner_changes_while_we_fill_it_is_not_merged(
     hub: HubServer, send: Publish, small: Path
 ) -> None:
@@ -585,6 +602,7 @@ def test_a_pull_request_that_its_owner_changes_while_we_fill_it_is_not_merged(
     assert published(hub.repos[REPO]) == files(small)
 
 
+@pytest.mark.slow
 def test_files_of_the_owner_stay(hub: HubServer, api: Any, send: Publish, small: Path) -> None:
     api.create_repo(REPO, repo_type="dataset", private=False)
     repo = hub.repos[REPO]
@@ -608,6 +626,7 @@ def test_files_of_the_owner_stay(hub: HubServer, api: Any, send: Publish, small:
         ("POST .*/merge$", 403, "with a token that may write to this organisation"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_refused_says_what_to_do(
     hub: HubServer, send: Publish, small: Path, where: str, status: int, said: str
 ) -> None:
@@ -644,6 +663,7 @@ def test_names_that_the_hub_would_misread_are_refused(
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_an_organisation_with_dots_is_one(hub: HubServer, api: Any, small: Path) -> None:
     done = Publication(small, "st.mary.lab/set.v2", "v1.0.0", api=api).publish()
     assert published(hub.repos[done.repo]) == files(small)
@@ -658,6 +678,7 @@ def test_an_empty_build_is_a_sentence(hub: HubServer, send: Publish, small: Path
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_private_comes_before_the_files_and_public_after_the_gate(
     hub: HubServer, api: Any, send: Publish, small: Path
 ) -> None:
@@ -693,6 +714,7 @@ def test_a_folder_that_is_being_built_is_left_alone(hub: HubServer, cli: Any, cl
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up(
     hub: HubServer, send: Publish, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

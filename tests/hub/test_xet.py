@@ -74,6 +74,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_folder_goes_by_xet_and_comes_back_the_same(
     hub: HubServer, xet: Program, publish: Program, open_folder: Path
 ) -> None:

@@ -178,6 +178,7 @@ def test_files_of_a_card_are_a_closed_set_and_each_flipped_byte_of_one_is_found(
     assert {p.file for p in verify(out).problems if p.kind == "folder"} == {"../x", "pictures/x.svg"}
 
 
+@pytest.mark.slow
 def test_a_card_that_is_killed_while_it_is_put_in_place_is_finished_by_the_next_call(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

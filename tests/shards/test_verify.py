@@ -59,6 +59,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(make(("cholec80/01",), seconds=4), tmp_path_factory.mktemp("small") / "set")
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_reported(small: Path, tmp_path: Path) -> None:
     """One random bit in each file in turn, 120 times."""
     folder = small

@@ -40,6 +40,7 @@ def exchanged(content: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["annotation_coco.json", "annotation_ds_coco.json"])
+@pytest.mark.slow
 def test_any_value_in_place_of_any_other(name: str, tmp_path: Path) -> None:
     make_endoscapes(tmp_path, surgeries=1)
     file = tmp_path / "train" / name

@@ -15,7 +15,13 @@ NAMES = ("endoscapes", "multibypass140", "sar_rarp50", "endovis17", "endovis18")
 ROUNDS = 25
 
 
-@pytest.fixture(scope="module", params=NAMES)
+#: Their annotations are pictures, a great many of them.
+MASKS = ("sar_rarp50", "endovis17", "endovis18")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in MASKS)) for name in NAMES]
+)
 def download(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp(request.param)
     getattr(importlib.import_module(f"cotgen.sources.demo.{request.param}"), f"make_{request.param}")(

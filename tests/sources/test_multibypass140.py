@@ -311,6 +311,7 @@ def shares_of(together: dict[tuple[str, str], int]) -> dict[int, tuple[str, int]
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_98_real_files_are_read_and_steps_lie_in_their_phases(real_data: Path) -> None:
     root = real_data / "multibypass140"
     files = sorted(root.glob("labels/*/labels_by70/*.json"))

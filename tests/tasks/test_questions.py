@@ -405,6 +405,7 @@ def test_tasks_know_nothing_of_chains() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_real_operations_give_balanced_questions(real_data: Path, make_scene: SceneOf) -> None:
     phase_of = {name: id.partition(".")[2] for name, id in alias("cholec80", "phase").items()}
     tool_of = {name: id.partition(".")[2] for name, id in alias("cholec80", "instrument").items()}

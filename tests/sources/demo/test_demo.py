@@ -360,6 +360,7 @@ def test_another_seed_gives_another_demo(tmp_path: Path) -> None:
     assert set(hashes(tmp_path / "a").values()).isdisjoint(hashes(tmp_path / "b").values())
 
 
+@pytest.mark.slow
 def test_a_complete_demo_is_left_alone_and_an_incomplete_one_completed(demo: Path, tmp_path: Path) -> None:
     make_demo(tmp_path, surgeries=2, seconds=12, size=SMALL)
     before = hashes(tmp_path)
@@ -436,6 +437,7 @@ def test_two_demos_are_not_written_into_one_folder_at_once(tmp_path: Path) -> No
     assert (tmp_path / "cholec80" / "videos" / "video01.mp4").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_demo_is_completed_by_the_same_call(demo: Path, tmp_path: Path) -> None:
     settings = "surgeries=2, seconds=12, size=(320, 180), progress=lambda n, _: print(n, flush=True)"
     code = "import sys; from pathlib import Path; from cotgen.sources.demo import make_demo; "

@@ -98,7 +98,15 @@ def test_names_are_chosen_in_the_order_of_the_registry() -> None:
         chosen(["m2cai16"])
 
 
-@pytest.mark.parametrize("name", [name for name in LOOK_ALIKES if name != "cholec80"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Its pictures are large and many.
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "cholect50"))
+        for name in LOOK_ALIKES
+        if name != "cholec80"
+    ],
+)
 def test_every_registered_look_alike_is_read_back(name: str, tmp_path: Path) -> None:
     from cotgen.sources import source
 

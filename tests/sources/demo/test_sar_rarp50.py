@@ -36,6 +36,7 @@ def test_the_same_bytes_each_time_and_others_for_another_seed(tmp_path: Path) ->
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b") != bytes_of(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_it_has_all_actions_parts_of_one_operation_and_classes_with_and_without_a_box(root: Path) -> None:
     scan = READER.scan(root)
     assert scan is not None and (len(scan.surgeries), scan.incomplete, scan.oddities) == (len(FOLDERS), (), ())
