@@ -383,6 +383,7 @@ def test_another_teacher_in_the_same_folder_is_named(demo: Path, run: Run, tmp_p
         ({"level": 1, "text": "A hook is burning the liver.", "from": ["F1"]}, "act"),
     ],
 )
+@pytest.mark.slow
 def test_why_a_reply_is_refused_is_counted_by_what_is_wrong_with_it(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, scholar: Scholar, row: dict[str, Any], check: str
 ) -> None:

@@ -92,6 +92,7 @@ def stopped_while_packing(monkeypatch: pytest.MonkeyPatch, go: Callable[[], obje
         go()
 
 
+@pytest.mark.slow
 def test_a_build_of_another_configuration_is_replaced_only_on_purpose(
     demo: Path, tmp_path: Path, cheap: Run, sums_of: Sums, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def leftovers(*folders: Path) -> list[str]:
     return sorted(str(path) for path in found + [p for folder in folders for p in folder.glob("tmp/*")])
 
 
+@pytest.mark.slow
 def test_a_build_that_was_killed_goes_on(demo: Path, built: Path, sums_of: Sums, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = Command(demo, out)

@@ -199,6 +199,7 @@ def test_labels_without_pictures_are_joined(demo: Path, run: Run, tmp_path: Path
         run(root, tmp_path / "alone", source="cholect50", frames="none")
 
 
+@pytest.mark.slow
 def test_data_sets_of_their_own_stand_side_by_side_in_one_folder(demo: Path, run: Run, tmp_path: Path) -> None:
     """One's own table has another clock: two frames a second, every second one of which is taken at one a second."""
     root = tmp_path / "data"

@@ -52,6 +52,7 @@ def rates(surgeries: list[list[Scene]], priors: Priors) -> tuple[Counter[str], C
     return made, caught
 
 
+@pytest.mark.slow
 def test_planted_errors_are_caught(
     surgeries: list[list[Scene]], priors: Priors, capsys: pytest.CaptureFixture[str]
 ) -> None:

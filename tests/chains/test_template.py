@@ -36,6 +36,7 @@ def test_one_pair_written_alone_equals_the_pair_of_the_whole_surgery(surgeries, 
         assert drafted[1] == whole[scenes[position].key, question.id]
 
 
+@pytest.mark.slow
 def test_another_seed_writes_other_text_with_the_same_answers(surgeries, priors) -> None:  # type: ignore[no-untyped-def]
     one = {(s.key, p.id): p for s, p in written(surgeries[0], priors, 0)}
     two = {(s.key, p.id): p for s, p in written(surgeries[0], priors, 1)}

@@ -64,6 +64,7 @@ def test_the_folder_with_its_card_is_whole_and_the_card_says_what_it_was_made_fo
     assert not release_of(built).has_card()
 
 
+@pytest.mark.slow
 def test_another_tag_repository_content_or_version_is_another_card(
     carded: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_build_into_a_published_folder_keeps_its_card_until_something_changes(
     assert {path.name for path in out.iterdir()} == {path.name for path in built.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_card_says_how_to_put_pictures_back_where_hashes_prove_them(bare: Path, tmp_path: Path) -> None:
     """Of a merged set its parents tell; of one that was built with `--frames none` nothing is promised."""
     release = release_of(bare)

@@ -242,6 +242,7 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(
     assert Publication(open_folder, REPO, "v1.0.0", api=api).plan() == [steps[-1]]
 
 
+@pytest.mark.slow
 def test_a_new_release_replaces_the_old_one_whose_tag_stays(
     hub: HubServer, send: Publish, closed_folder: Path, tmp_path: Path
 ) -> None:

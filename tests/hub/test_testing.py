@@ -155,6 +155,7 @@ def test_a_long_listing_comes_in_pages(api: Any, hub: HubServer, repo: str, tmp_
         ("PUT /lfs/", "lost"),
     ],
 )
+@pytest.mark.slow
 def test_the_client_gets_over_one_failure_of_an_upload(
     hub: HubServer, api: Any, repo: str, files: Path, where: str, kind: Any
 ) -> None:

@@ -40,6 +40,7 @@ BOXES = Boxes(
 
 
 @pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.slow
 def test_a_picture_is_the_same_each_time(numbers: Statistics, name: str) -> None:
     svg = PICTURES[name](numbers, "svg")
     assert svg == PICTURES[name](numbers, "svg")

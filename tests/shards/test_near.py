@@ -156,6 +156,7 @@ def test_bands_miss_no_pair_and_show_none_twice() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_real_pictures(real_data: Path) -> None:
     """A real frame is known again after it was stored smaller, and no frame of another data set looks like it."""
     video = [

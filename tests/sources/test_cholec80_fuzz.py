@@ -315,6 +315,7 @@ FATAL: dict[str, tuple[Accident, int]] = {
 
 @pytest.mark.parametrize("accident", FATAL)
 @pytest.mark.parametrize("role", ["phase", "tool"])
+@pytest.mark.slow
 def test_an_accident_in_any_row_is_found_in_its_line(tmp_path: Path, role: str, accident: str) -> None:
     phases = [HEADERS["phase"], *([str(frame), PHASES[frame // 40]] for frame in range(151))]
     tools = [HEADERS["tool"], *([str(25 * second), *"0101010"] for second in range(6))]

@@ -390,6 +390,7 @@ def test_what_a_partial_download_lacks_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_82_real_masks_are_read_and_lie_where_the_worked_chains_say(real_data: Path) -> None:
     scan = READER.scan(real_data / "endoscapes")
     assert scan is not None and len(scan.surgeries) == 9

@@ -71,6 +71,7 @@ def test_any_value_in_place_of_any_other(name: str, tmp_path: Path) -> None:
     assert time.monotonic() - started < 120
 
 
+@pytest.mark.slow
 def test_any_cell_in_place_of_any_other(tmp_path: Path) -> None:
     make_endoscapes(tmp_path, surgeries=1)
     file = tmp_path / "all_metadata.csv"

@@ -291,6 +291,7 @@ def test_second_1098_of_video_51(real_joined: Callable[[int], dict[int, Scene]])
 
 @pytest.mark.real
 @pytest.mark.parametrize("number", [6, 10, 14, 32, 42, 51, 73])
+@pytest.mark.slow
 def test_most_real_frames_hold_no_contradiction(real_joined: Callable[[int], dict[int, Scene]], number: int) -> None:
     frames = real_joined(number)
     disputed = Counter(kind for scene in frames.values() for kind in scene.disputed)

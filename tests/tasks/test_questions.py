@@ -388,6 +388,7 @@ def test_the_labels_do_not_say_that_a_grasper_is_absent(make_scene: SceneOf) -> 
 
 
 @pytest.mark.parametrize("name", list(TASKS))
+@pytest.mark.slow
 def test_six_thousand_frames_take_well_under_a_second(name: str, make_surgery: SurgeryOf) -> None:
     scenes = make_surgery(seconds=6_000)
     started = time.process_time()
