@@ -99,8 +99,11 @@ def test_a_joined_build_of_video_and_pictures_made_smaller(demo: Path, put: Hydr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LOOK_ALIKES)
-@pytest.mark.parametrize("max_side", [0, 200])
+@pytest.mark.parametrize(
+    # Made smaller: one of videos, one of pictures with masks.
+    ("name", "max_side"),
+    [*((name, 0) for name in LOOK_ALIKES), ("cholec80", 200), ("endoscapes", 200)],
+)
 def test_every_look_alike_is_the_same_again(name: str, max_side: int, put: Hydrate, tmp_path: Path) -> None:
     make_look_alike(name, tmp_path / "data", seconds=10, surgeries=3 if name in ("cholec80", "endoscapes") else None)
     assert_the_same_again(put, tmp_path, embedded(tmp_path, name, max_side=max_side))
