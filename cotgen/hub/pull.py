@@ -105,7 +105,8 @@ class Pulling:
         coming = self.coming
         if self._is_there(there[MANIFEST], coming):
             return self._pulled(revision, 0)
-        self.say(f"{self.repo} at {self.revision} is commit {revision}.")
+        if self.revision != revision:
+            self.say(f"{self.repo} at {self.revision} is commit {revision}.")
         files = self._download(remote, revision, there, coming)
         shutil.rmtree(coming / _NOTES, ignore_errors=True)
         try:
