@@ -22,6 +22,7 @@ ROOMS = [
     "hub",
     "dataset",
     "build",
+    "stages",
     "cli",
 ]
 HELPERS = {"errors", "draws", "resources", "ffmpeg"}

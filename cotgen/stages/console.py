@@ -1,0 +1,21 @@
+"""Console: how a recipe ends. What a user can mend is a sentence, not a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from cotgen.errors import CotgenError
+
+
+def main_of(run: Callable[[], None]) -> None:
+    """Call the run; a CotgenError ends the process with its sentence and status 1."""
+    try:
+        run()
+    except CotgenError as error:
+        rank = os.environ.get("RANK", "0")
+        print(f"{'' if rank == '0' else f'rank {rank}: '}{error}", file=sys.stderr)
+        # Other ranks wait in a collective, and threads of theirs would keep this process from ending.
+        sys.stderr.flush()
+        os._exit(1) if "RANK" in os.environ else sys.exit(1)

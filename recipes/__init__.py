@@ -1,0 +1,1 @@
+"""Recipes: four stages from simple answers to self-improvement; see README.md."""
