@@ -47,7 +47,7 @@ def test_what_is_no_folder_of_completions_is_said(tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match="no completions of step 20"):
         Predictions(folder, step=20)
     pl.DataFrame({"step": [30], "completion": ["x"]}).write_parquet(folder / "completions_00030.parquet")
-    with pytest.raises(CotgenError, match="00030.parquet has no columns step, pair and completion"):
+    with pytest.raises(CotgenError, match=r"00030\.parquet has no columns step, pair and completion"):
         Predictions(folder)
     lines = tmp_path / "predictions.jsonl"
     lines.write_text('{"pair": "a#b.c", "response": "x"}\n')
