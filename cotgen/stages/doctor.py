@@ -120,23 +120,27 @@ class _Exam:
 
     def run(self) -> None:
         """All parts."""
-        for name, part in (
-            ("versions", lambda: check_versions(self.findings, self._generates_by_vllm)),
-            ("model", self._look_at_model),
-            ("data", self._look_at_data),
-            ("batch", self._look_at_batch),
-            ("output", self._look_at_output),
-            ("tokens", self._look_at_rows),
-            ("pictures", self._look_at_pictures),
-            ("boxes", self._look_at_boxes),
-            ("memory", self._look_at_memory),
-            ("disk", self._look_at_disk),
-            ("generation", self._look_at_generation),
-            ("rewards", self._look_at_rewards),
-            ("time", self._look_at_time),
-        ):
+        parts: dict[str, Callable[[], None]] = {
+            "versions": self._look_at_versions,
+            "model": self._look_at_model,
+            "data": self._look_at_data,
+            "batch": self._look_at_batch,
+            "output": self._look_at_output,
+            "tokens": self._look_at_rows,
+            "pictures": self._look_at_pictures,
+            "boxes": self._look_at_boxes,
+            "memory": self._look_at_memory,
+            "disk": self._look_at_disk,
+            "generation": self._look_at_generation,
+            "rewards": self._look_at_rewards,
+            "time": self._look_at_time,
+        }
+        for name, part in parts.items():
             with self.findings.part(name):
                 part()
+
+    def _look_at_versions(self) -> None:
+        check_versions(self.findings, self._generates_by_vllm)
 
     def _look_at_model(self) -> None:
         name = self.model.model_name_or_path
@@ -303,7 +307,7 @@ class _Exam:
             record, found, _ = loader.pool.read(int(pair))
             size = record["frame"]["width"], record["frame"]["height"]
             taken = stored.setdefault(size, [])
-            taken += [box for box in found.boxes[: _MOST_BOXES - len(taken)]]
+            taken += list(found.boxes[: _MOST_BOXES - len(taken)])
         trips = [(round_trip(loader.boxes, size, boxes), True) for size, boxes in sorted(stored.items()) if boxes]
         trips += [(round_trip(loader.boxes, size), False) for size in TRIED]
         for trip, of_data in trips:
@@ -333,7 +337,9 @@ class _Exam:
             tokens = max(row.prompt for row in self.measured) + self.config.max_completion_length
         sharding = Sharding.of(self.launcher)
         found = estimate(self.count, self.config, self.model, self.gpus, sharding, tokens, self.gpu_bytes)
-        self.findings.add("memory", "note", f"estimated, not measured: {found.told()}; {self._thumb()}")
+        self.findings.add(
+            "memory", "note", f"estimated, not measured: {found.told()}; {rule_of_thumb(self.count, self.model)}"
+        )
         if not self.gpu_bytes:
             self.findings.add("memory", "note", "no GPU is here to compare with; say --gpu_memory 80 for one of 80 GB")
             return
@@ -345,10 +351,6 @@ class _Exam:
             else f"{found.total / GB:.1f} GB are more than the {self.gpu_bytes / GB:.0f} GB of a GPU: take more GPUs with "
             "zero3.yaml or fsdp2.yaml (--launcher), a smaller per_device_train_batch_size, or LoRA",
         )
-
-    def _thumb(self) -> str:
-        assert self.count
-        return rule_of_thumb(self.count, self.model)
 
     def _look_at_disk(self) -> None:
         if self.count is None:
@@ -430,12 +432,13 @@ class _Exam:
 
 
 def _told_pace(pace: Pace, steps: int, gpus: int) -> str:
-    hours = steps * pace.seconds / 3600
+    whole = steps * pace.seconds
+    length = f"{whole / 3600:,.1f} hours" if whole >= 3600 else f"{whole / 60:,.1f} minutes"
     where = "" if pace.ranks == gpus else f" (measured on {pace.ranks} of {gpus} ranks)"
     peak = f"; at most {pace.peak_bytes / GB:.1f} GB of GPU memory" if pace.peak_bytes else ""
     return (
         f"{pace.seconds:.2f} s a step over {pace.steps} steps, the first left out{where}: {steps:,} steps take about "
-        f"{hours:,.1f} hours, without saving{peak}"
+        f"{length}, without saving{peak}"
     )
 
 

@@ -167,7 +167,8 @@ def rule_of_thumb(count: Parameters, model: Any) -> str:
         figure, which = _PURE, "all weights in 16 bit"
     else:
         figure, which = _FULL, "all weights with 32 bit copies"
-    return f"{figure * count.all / GB:.1f} GB over all GPUs by LLaMA-Factory's {figure:.3g} GB a billion parameters ({which})"
+    whole = figure * count.all / GB
+    return f"{whole:.1f} GB over all GPUs by LLaMA-Factory's {figure:.3g} GB a billion parameters ({which})"
 
 
 def checkpoint_bytes(count: Parameters, model: Any) -> tuple[int, int]:
