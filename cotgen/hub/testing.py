@@ -1,9 +1,9 @@
 """A test Hub: a server on loopback that speaks what the real Hub client asks, and fails where it is told to.
 
-It holds data sets and models in memory and knows the endpoints that `huggingface_hub` 2.4 and `datasets` 5.2 call to create, fill,
-tag, merge, list and read them. Shards and tables go through Git LFS; through xet, as on the real Hub, where it is given
-a folder for its store. Smaller files are regular. Whoever has a token may write; without one a private repository is
-not there and a gated one shows its files to nobody.
+It holds data sets and models in memory and knows the endpoints that `huggingface_hub` 2.4 and `datasets` 5.2 call to
+create, fill, tag, merge, list and read them. Shards, tables and weights go through Git LFS; through xet, as on the real
+Hub, where it is given a folder for its store. Smaller files are regular. Whoever has a token may write; without one a
+private repository is not there and a gated one shows its files to nobody.
 
     with HubServer() as hub:
         api = HfApi(endpoint=hub.url, token="hf_test")
