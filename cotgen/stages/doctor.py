@@ -33,7 +33,7 @@ from cotgen.stages.arguments import (
 from cotgen.stages.data import portions
 from cotgen.stages.findings import Findings
 from cotgen.stages.memory import GB, Parameters, Sharding, checkpoint_bytes, estimate, parameters, rule_of_thumb
-from cotgen.stages.models import boxes_of, load_processor
+from cotgen.stages.models import ADAPTER, boxes_of, load_processor
 from cotgen.stages.pace import Pace, measure_pace
 from cotgen.stages.planned import planned
 from cotgen.stages.rows import Measured, measure, percentiles, picture_tokens, round_trip, sizes_to_try
@@ -147,7 +147,7 @@ class _Exam:
         if not name:
             raise CotgenError("no model is named; say --model_name_or_path, or set it in the configuration")
         folder = Path(name)
-        if (folder / "adapter_config.json").exists():
+        if (folder / ADAPTER).exists():
             raise CotgenError(
                 f"{name} is a LoRA adapter, and another one would be put on top of it; merge it first: "
                 f"python -m recipes.export {name} --out {name}-merged"

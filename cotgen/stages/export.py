@@ -21,8 +21,8 @@ from cotgen.hub.checkpoint import push_checkpoint
 from cotgen.hub.model_card import model_card
 from cotgen.stages.arguments import VisionArguments
 from cotgen.stages.checkpoint_card import Told, card_of, read_record
-from cotgen.stages.merge import ADAPTER, adapter_base, logits, merged
-from cotgen.stages.models import BOXES_FILE, load_processor, trained_boxes
+from cotgen.stages.merge import logits, merged
+from cotgen.stages.models import ADAPTER, BOXES_FILE, adapter_base, load_processor, trained_boxes
 from cotgen.stages.rows import picture_tokens
 from cotgen.stages.run import RECORD, versions
 from cotgen.stages.serving import Serving, budget_of, complete_processor, write_serving

@@ -6,16 +6,15 @@ where it matters. A merge that changes what the model says is an error and no fo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cotgen.errors import CotgenError
+from cotgen.stages.models import ADAPTER, adapter_base
 
 #: How far the scores of the merged model may be from those of base and adapter, of the largest score, in 32 bit.
 _TOLERANCE = 1e-3
-ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,10 @@ def merged(run: Path, processor: Any, dtype: str) -> tuple[Any, Agreement]:
     Raises:
         CotgenError: the run or its base cannot be loaded; merging changes what it says.
     """
-    import torch
-
     if not (run / ADAPTER).exists():
         model = _load(str(run), "float32")
         scores = logits(model, processor)
-        return model.to(getattr(torch, dtype)), Agreement(0.0, scores.shape[1], 0.0)
+        return rounded(model, dtype), Agreement(0.0, scores.shape[1], 0.0)
     from peft import PeftModel
 
     base, revision = adapter_base(run)
@@ -71,16 +68,18 @@ def merged(run: Path, processor: Any, dtype: str) -> tuple[Any, Agreement]:
             f"merged, {run} scores tokens otherwise than with its adapter beside it (by {found.difference:.2%} of the "
             "largest score); nothing was written. Is it of another version of peft?"
         )
-    return model.to(getattr(torch, dtype)), found
+    return rounded(model, dtype), found
 
 
-def adapter_base(run: Path) -> tuple[str, str | None]:
-    """(folder or name, revision) of what an adapter was trained on. Raises CotgenError where it does not say."""
-    try:
-        told = json.loads((run / ADAPTER).read_text(encoding="utf-8"))
-        return str(told["base_model_name_or_path"]), told.get("revision")
-    except (OSError, ValueError, KeyError) as error:
-        raise CotgenError(f"{run / ADAPTER} does not say what it was trained on; copy the checkpoint again") from error
+def rounded(model: Any, dtype: str) -> Any:
+    """The model with weights in `dtype`. Its buffers stay: `model.to` would round the frequencies of positions too, which
+    `from_pretrained` does not.
+    """
+    import torch
+
+    for weight in model.parameters():
+        weight.data = weight.data.to(getattr(torch, dtype))
+    return model
 
 
 def logits(model: Any, processor: Any) -> Any:
