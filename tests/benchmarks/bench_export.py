@@ -1,11 +1,12 @@
 """Export for trainers: speed beside a plain copy of the shards and beside unpacking them, and memory, by format.
 
-2,400 frames of four surgeries with the chains of the template writer in a shard a split, pictures of 854x480 at quality
-90, each different. The shards are copied as they are; unpacked with tar, a file a member, which is what any folder with
-a file a picture costs; and exported. All take turns in each round, start with the shards in memory, end when their bytes
-are on the disk, and write to a folder of their own that is removed after the last round: new files were
-seen to be made many times more slowly where as many had just been removed. CPU is user and system time, which says more than the clock on a machine that
-does other things. Memory is the peak of a process of its own, for a twentieth of the frames and for all.
+2,400 frames of four surgeries with the chains of the template writer in a shard a split, pictures of 854x480 at
+quality 90, each different. The shards are copied as they are; unpacked with tar, a file a member, which is what any
+folder with a file a picture costs; and exported. All take turns in each round, start with the shards in memory, end
+when their bytes are on the disk, and write to a folder of their own that is removed after the last round: new files
+were seen to be made many times more slowly where as many had just been removed. CPU is user and system time, which
+says more than the clock on a machine that does other things. Memory is the peak of a process of its own, for a
+twentieth of the frames and for all.
 """
 
 import os
