@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 DEMO   ?= demo
 
-.PHONY: env demo test test-slow bench lint format schemas clean
+.PHONY: env train-env demo test test-slow bench lint format schemas clean
 
 env: $(VENV)/.stamp
 
@@ -12,6 +12,13 @@ $(VENV)/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# With torch and trl: what the fast tests do without.
+train-env: $(VENV)/.train-stamp
+
+$(VENV)/.train-stamp: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[dev,train]'
 	touch $@
 
 demo: env
@@ -34,7 +41,7 @@ format: env
 test: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: env
+test-slow: train-env
 	$(BIN)/python -m pytest -m slow --durations=15
 
 bench: env

@@ -24,7 +24,7 @@ from cotgen.records import Fact, Manifest, Pair, Sample, Statement
 from cotgen.shards.index import checked_index
 from cotgen.shards.manifest import load
 from cotgen.shards.readme import FEATURES
-from cotgen.shards.tar import read_sample
+from cotgen.shards.stored import read_stored
 from cotgen.training.prompts import reward_columns
 
 _COLOURS = ("#ffd400", "#00c8ff", "#ff6ad5", "#7dff6a", "#ff8c1a", "#b48cff")
@@ -156,18 +156,13 @@ class Dataset:
             yield self._read(key, shard, offset)
 
     def _read(self, key: str, shard: str, offset: int) -> StoredSample:
-        path = self.folder / shard
-        try:
-            with path.open("rb") as file:
-                item = read_sample(file, shard, offset)
-        except OSError as error:
-            raise CotgenError(f"{path} cannot be read ({error.strerror}); copy or build the data set again") from error
-        if item.key != key:
-            raise CotgenError(f"{path} has sample '{item.key}' where the index says '{key}'; run `cotgen verify`")
+        item = read_stored(self.folder, shard, offset, key)
         try:
             record = Sample.from_json(item.json)
         except ValueError as error:
-            raise CotgenError(f"{path}: the record of '{key}' is damaged; run `cotgen verify`") from error
+            raise CotgenError(
+                f"{self.folder / shard}: the record of '{key}' is damaged; run `cotgen verify`"
+            ) from error
         return StoredSample(record, item.jpg, self._pairs_of(record))
 
     def _pairs_of(self, record: Sample) -> tuple[StoredPair, ...]:

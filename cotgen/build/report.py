@@ -291,7 +291,7 @@ class Estimate:
         by_source: source whose labels are asked about -> task -> questions.
         bytes: of the finished folder, estimated.
         seconds: from start to end, estimated.
-        left_out: surgeries that are not built.
+        left_out: surgeries that are not built, and pairs that reviewers marked wrong.
         failed: surgery -> why its labels cannot be read.
         notes: file or surgery, what was unusual and handled, how often.
         teacher: what a teacher would be asked; None where templates write all.

@@ -933,6 +933,7 @@ def estimate(
                     job.earlier,
                     limits,
                     config if config.taught else None,
+                    frozenset(run.wrong_in(job.surgery)),
                 )
             )
         run.run(lambda event: found.__setitem__(event.unit.surgery, event.result))
@@ -965,6 +966,8 @@ def _estimate(run: _Build, jobs: Sequence[_Job], found: Mapping[str, Mapping[str
         size += _BYTES_PER_SAMPLE * len(job.wanted)
     pairs = sum(by_source.values(), Counter[str]())
     total = sum(pairs.values())
+    if reviewed := [name for job in jobs for name in found[job.surgery]["reviewed"]]:
+        run.lost.append(left_out("pair", f"{REVIEWED}, where its chain is still written as it was", reviewed))
     size += total * _BYTES_PER_PAIR
     seconds = (seconds + total / _PAIR_RATE) / config.processes + size / _HASH_RATE
     return Estimate(

@@ -326,6 +326,7 @@ class CountUnit:
     """Count the questions of one surgery and look at the size of its pictures, for --dry-run.
 
     With `teaching` it also counts what a teacher would be asked, and drafts a few of these requests to know their length.
+    `wrong` names the pairs that reviewers marked wrong; it says which of them would be asked again.
     """
 
     STEP: ClassVar[str] = "count"
@@ -340,6 +341,7 @@ class CountUnit:
     earlier: Earlier | None = None
     balance: Path | None = None
     teaching: Teaching | None = None
+    wrong: frozenset[str] = frozenset()
 
 
 Unit: TypeAlias = HashUnit | FactsUnit | PriorsUnit | TallyUnit | BalanceUnit | FramesUnit | ChainsUnit | CountUnit
@@ -998,16 +1000,20 @@ def _count(unit: CountUnit) -> dict[str, Any]:
         found = unit.earlier.add(found)
     by_source: dict[str, Counter[str]] = {}
     runs: set[tuple[str, int]] = set()
+    reviewed = []
     planned, _ = _asked(found, unit.tasks, unit.seed, unit.footage.fps, unit.balance)
     for position, question, run in with_runs(found, planned):
         asked = source_asked(found[position], question.task, unit.footage.source)
         by_source.setdefault(asked, Counter())[question.task] += 1
         runs.add((question.task, run))
+        if (name := f"{found[position].key}#{question.id}") in unit.wrong:
+            reviewed.append(name)
     counted = {name: dict(tasks) for name, tasks in by_source.items()}
     distinct = dict(Counter(task for task, _ in runs))
     return {
         "tasks": counted,
         "distinct": distinct,
+        "reviewed": sorted(reviewed),
         "width": width,
         "height": height,
         "frames": frames,

@@ -24,6 +24,7 @@ BOX_CONVENTIONS: tuple[BoxConvention, ...] = get_args(BoxConvention)
 
 Size: TypeAlias = tuple[int, int]
 
+_BEGIN = "<bbox:"
 _STORED = re.compile(r"<bbox:([0-9]{1,4})>")
 _WRITTEN = re.compile(FOUR_NUMBERS)
 _MILLE = 1000
@@ -32,7 +33,7 @@ _DECIMALS = 4
 
 def named_boxes(text: str) -> list[int]:
     """The numbers n of the `<bbox:n>` in a text, in its order; one that comes twice is twice in it."""
-    return [int(number) for number in _STORED.findall(text)]
+    return [int(number) for number in _STORED.findall(text)] if _BEGIN in text else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,10 @@ class BoxFormat:
         Raises:
             IndexError: the text names a box that is not there.
         """
-        if self.convention == "index":
+        if self.convention == "index" or _BEGIN not in text:
             return text
         if self.convention == "bare":
             return _STORED.sub("<bbox>", text)
-        if "<bbox:" not in text:
-            return text
         grid = self.grid(size)
 
         def one(match: re.Match[str]) -> str:

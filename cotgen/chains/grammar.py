@@ -342,14 +342,20 @@ class Composer:
         text = fill(shape, word=word, phase=self.phase_name(main), more=more, **slots)
         return self.add(level, text, "prior", evidence)
 
-    def set_prior(self, main: str) -> int:
-        """How often exactly these instruments go with a phase."""
+    def set_prior(self, main: str, *, others_at_work: bool = False) -> int:
+        """How often exactly these instruments in view go with a phase.
+
+        Args:
+            main: the phase.
+            others_at_work: whether level 1 tells of more that are at work, beside which one in view is not "alone".
+        """
         ids = sorted(self.facts, key=lambda id: term(id).order)
         if not ids:
             return self._prior(3, NONE_PRIOR, PHASE_BY_SET, NO_INSTRUMENT, main, {})
         if len(ids) == 1:
             words = self.words(ids[0])
-            slots = {"given": f"{words['a']} alone", "is": words["is"], "belongs": words["belongs"]}
+            alone = "without another clear tip" if others_at_work else "alone"
+            slots = {"given": f"{words['a']} {alone}", "is": words["is"], "belongs": words["belongs"]}
         else:
             names = listed([self.name(id) for id in ids])
             slots = {"given": f"{names} together", "is": "are", "belongs": "belong"}

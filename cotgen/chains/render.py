@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -58,16 +58,19 @@ def split_sentences(text: str) -> list[str]:
 
 def render_levels(statements: Sequence[Statement]) -> str:
     """The text between the think tags."""
-    lines = []
-    for level in (1, 2, 3):
-        texts = [statement.text for statement in statements if statement.level == level]
-        lines.append(f"Level {level}: {' '.join(texts)}")
-    return "\n".join(lines)
+    return _levels((statement.level, statement.text) for statement in statements)
+
+
+def _levels(sentences: Iterable[tuple[int, str]]) -> str:
+    texts: dict[int, list[str]] = {1: [], 2: [], 3: []}
+    for level, text in sentences:
+        texts[level].append(text)
+    return "\n".join([f"Level {level}: {' '.join(found)}" for level, found in texts.items()])
 
 
 def render_chain(pair: Pair) -> str:
     """The chain and answer of a pair, boxes as `<bbox:n>`."""
-    return f"<think>{render_levels(pair.statements)}</think><answer>{pair.answer}</answer>"
+    return Words.of(pair).chain
 
 
 def parse(text: str) -> ParsedChain:
@@ -109,8 +112,7 @@ def render_boxes(
 
 def question_text(pair: Pair) -> str:
     """The question as shown: the wording, and one lettered line for each option."""
-    lines = [f"{letter}. {option}" for letter, option in zip(string.ascii_uppercase, pair.options, strict=False)]
-    return "\n".join([pair.question, *lines])
+    return Words.of(pair).asked
 
 
 def in_view(support: str, writer: str, view: View, asserted: bool = False) -> bool:
@@ -131,12 +133,55 @@ def render(
     Raises:
         ValueError: unknown view.
     """
-    if view not in VIEWS:
-        raise ValueError(f"'{view}' is no view; use one of {', '.join(VIEWS)}")
-    prompt = render_boxes(question_text(pair), pair.boxes, boxes, size)
-    answer = render_boxes(pair.answer, pair.boxes, boxes, size)
-    if view == "vqa":
-        return {"prompt": prompt, "response": answer}
-    if view == "cot":
-        return {"prompt": prompt, "response": render_boxes(render_chain(pair), pair.boxes, boxes, size)}
-    return {"prompt": prompt, "options": list(pair.options), "answer": answer, "boxes": [list(b) for b in pair.boxes]}
+    return Words.of(pair).render(view, BoxFormat.of(boxes), size)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts of a pair as plain values, for who reads many and needs no more of them.
+
+    Attributes:
+        question: the wording, without the options.
+        options: the choices in the order shown.
+        boxes: `[x1, y1, x2, y2]` in pixels of the stored picture; `<bbox:n>` is an index into this list.
+        sentences: (level, sentence) in reading order.
+        answer: the answer.
+    """
+
+    question: str
+    options: Sequence[str]
+    boxes: Sequence[Sequence[int]]
+    sentences: Sequence[tuple[int, str]]
+    answer: str
+
+    @classmethod
+    def of(cls, pair: Pair) -> Words:
+        """The texts of a stored pair."""
+        sentences = [(statement.level, statement.text) for statement in pair.statements]
+        return cls(pair.question, pair.options, pair.boxes, sentences, pair.answer)
+
+    @property
+    def asked(self) -> str:
+        """The question as shown: the wording, and one lettered line for each option."""
+        if not self.options:
+            return self.question
+        lines = [f"{letter}. {option}" for letter, option in zip(string.ascii_uppercase, self.options, strict=False)]
+        return "\n".join([self.question, *lines])
+
+    @property
+    def chain(self) -> str:
+        """The chain and the answer, boxes as `<bbox:n>`."""
+        return f"<think>{_levels(self.sentences)}</think><answer>{self.answer}</answer>"
+
+    def render(self, view: View, boxes: BoxFormat, size: tuple[int, int]) -> Any:
+        """As `render` of the pair."""
+        if view not in VIEWS:
+            raise ValueError(f"'{view}' is no view; use one of {', '.join(VIEWS)}")
+        prompt = boxes.write(self.asked, self.boxes, size)
+        if view == "cot":
+            return {"prompt": prompt, "response": boxes.write(self.chain, self.boxes, size)}
+        answer = boxes.write(self.answer, self.boxes, size)
+        if view == "vqa":
+            return {"prompt": prompt, "response": answer}
+        held = [list(box) for box in self.boxes]
+        return {"prompt": prompt, "options": list(self.options), "answer": answer, "boxes": held}

@@ -40,7 +40,7 @@ from cotgen.chains.lexicon import HEADS, mentions
 from cotgen.chains.places import PLACES
 from cotgen.chains.plans import action, boxes, bypass, context, cvs, triplet
 from cotgen.chains.plans.cvs import lie
-from cotgen.chains.plans.words import Seen, acts, boxed_instruments, instruments, see, slots, subjects_of
+from cotgen.chains.plans.words import Seen, acts, boxed_instruments, instruments, see, slots
 from cotgen.chains.teacher import rules
 from cotgen.draws import draw
 from cotgen.models.stub import Asked, ReplyFunction
@@ -49,7 +49,6 @@ from cotgen.ontology.terms import KINDS
 from cotgen.records import Context, Fact, Scene
 from cotgen.tasks import TASKS
 from cotgen.tasks.base import Question
-from cotgen.tasks.triplet import ACTING, acting
 
 #: Operation -> the data set that is taken to label it; only its words for acts depend on this.
 _SOURCE = {
@@ -605,11 +604,8 @@ def _acts(c: _Writer, told: Told) -> None:
         no = triplet.ACT_NOT_SEEN[:1] if idle else triplet.ACT_NOT_SEEN
         c.add(3, c.pick("close", triplet.ACT_SEEN if told.answer == ("Yes",) else no), "", [*cited, *told.of("A")])
         return
-    words = slots(c, subject) | {"the": subjects_of(c, own[:1])[0]}
-    shapes: tuple[str, ...] = triplet.IDLE if idle else triplet.THIS_STATE
-    if not idle and told.scene.says("triplet") != "endovis18" and own[0].terms[1] in ACTING:
-        shapes, words = triplet.THIS_ACT, words | {"act": acting(own[0].terms)}
-    c.add(3, fill(c.pick("close", shapes), **words), "", cited)
+    text = triplet.conclusion(c, own[0], " ".join(c.rows[n]["text"] for n in said), "")
+    c.add(3, text, "", cited)
 
 
 def _every_act(c: _Writer, told: Told, facts: Sequence[Fact]) -> None:

@@ -82,9 +82,13 @@ def discreetly() -> Iterator[None]:
         typer.echo("Stopped. What was done stays done; run the same command again.", err=True)
         raise typer.Exit(130) from None
     except Exception as error:
-        tokens = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
-        typer.echo(discreet("".join(traceback.format_exception(error)), tokens), err=True, nl=False)
+        typer.echo(discreet("".join(traceback.format_exception(error)), tokens()), err=True, nl=False)
         raise typer.Exit(1) from None
+
+
+def tokens() -> list[str]:
+    """The tokens of the environment, whatever they look like."""
+    return [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
 
 
 @contextmanager

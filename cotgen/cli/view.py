@@ -51,7 +51,7 @@ def view(
 
     folders = []
     for name in [folder, *([other] if other else [])]:
-        path, fetch = _located(name)
+        path, fetch = located(name)
         # The chains of a repository are not read for a search: that would bring all of its shards here.
         folders.append(
             Folder(path, None if fetch else cache_file(path, os.environ, work), fetch, name if fetch else "")
@@ -84,13 +84,27 @@ def view(
                 time.sleep(0.5)
 
 
-def _located(name: str) -> tuple[Path, Callable[[str], None] | None]:
+def located(name: str) -> tuple[Path, Callable[[str], None] | None]:
     """The folder of a data set, and what brings a shard of it that is not here yet; None where all are."""
+    from cotgen.cli.hub import discreetly, tokens
     from cotgen.hub.browse import is_repository, open_repository
+    from cotgen.hub.discretion import discreet
 
     if Path(name).exists() or not is_repository(name):
         return Path(name), None
     try:
-        return open_repository(name)
+        with discreetly():
+            path, fetch = open_repository(name)
     except CotgenError as error:
         raise CotgenError(f"{name} is no folder here. {error}") from None
+
+    def bring(shard: str) -> None:
+        # The server shows what it does not know with its traceback, and a request in it may hold a token.
+        try:
+            fetch(shard)
+        except CotgenError:
+            raise
+        except Exception as error:
+            raise CotgenError(f"{shard} of {name} was not downloaded: {discreet(repr(error), tokens())}") from None
+
+    return path, bring

@@ -14,6 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,19 +24,20 @@ import pydantic
 
 from cotgen import __version__
 from cotgen.chains.boxes import BoxFormat
-from cotgen.chains.render import View, in_view
+from cotgen.chains.render import View, Words, in_view
 from cotgen.errors import CotgenError
 from cotgen.inspect.export_files import ParquetFile, Pictures, RowsFile, need_pyarrow
 from cotgen.inspect.export_readme import dataset_info, notes
+from cotgen.inspect.export_records import ExportPair, ExportRecord, export_record
 from cotgen.inspect.export_rows import IMAGES, Item, Layout, first_row
-from cotgen.records import SPLITS, Manifest, Sample, Shard, canonical_json
+from cotgen.records import SPLITS, Manifest, Shard, canonical_json
 from cotgen.shards.files import remove_temporaries, writable, write_bytes
 from cotgen.shards.index import INDEX, scan_index
 from cotgen.shards.manifest import README, load
 from cotgen.shards.tar import read_shard
 
 #: Goes up when the same folder and options give other bytes.
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 RECEIPT = "export.json"
 WORK = ".cotgen-export"
 _STATE = "state.json"
@@ -171,27 +173,20 @@ def _write(
     """The rows and pictures of one shard."""
     done = _Done(shard.file, shard.split)
     beside = wanted.layout.name != "parquet"
+    left_out = cache(partial(wanted.left_out, shard.split))
     rows: RowsFile | ParquetFile
     if beside:
         rows = RowsFile(out / WORK / shard.split, begin, wanted.layout.array)
     else:
         rows = ParquetFile(out / wanted.layout.file.format(shard=Path(shard.file).stem), wanted.view)
     with rows, Pictures(out / IMAGES / shard.split) as pictures:
-        for sample, jpeg in _samples(folder, shard):
-            kept = [
-                pair
-                for pair in sample.pairs
-                if not wanted.left_out(sample.split, pair.task, pair.writer, pair.support)
-            ]
+        for record, jpeg in _records(folder, shard):
+            kept = [pair for pair in record["pairs"] if not left_out(pair["task"], pair["writer"], pair["support"])]
             if kept:
-                size = sample.frame.width, sample.frame.height
-                image = f"{sample.surgery.replace('/', '-')}/{sample.key}.jpg"
                 if beside:
-                    pictures.add(image, jpeg)
-                for pair in kept:
-                    item = Item(sample.key, pair, size, image, sample.split)
-                    row = wanted.layout.row(item, wanted.view, wanted.boxes)
-                    rows.add(row if rows.position else first_row(row, item), jpeg)
+                    pictures.add(_image(record), jpeg)
+                for item in _items(record, kept):
+                    rows.add(_row(folder, item, wanted, first=not rows.position), jpeg)
                 done.pairs += len(kept)
                 done.images += 1
                 done.image_bytes += len(jpeg)
@@ -203,19 +198,45 @@ def _write(
     return done
 
 
-def _samples(folder: Path, shard: Shard) -> Iterator[tuple[Sample, bytes]]:
-    """The samples of a shard, each checked to be what a record may be."""
+def _image(record: ExportRecord) -> str:
+    return f"{record['surgery'].replace('/', '-')}/{record['key']}.jpg"
+
+
+def _items(record: ExportRecord, pairs: Sequence[ExportPair]) -> Iterator[Item]:
+    frame, image = record["frame"], _image(record)
+    for pair in pairs:
+        words = Words(
+            pair["question"],
+            pair.get("options", ()),
+            pair.get("boxes", ()),
+            [(sentence["level"], sentence["text"]) for sentence in pair["statements"]],
+            pair["answer"],
+        )
+        id = f"{record['key']}#{pair['id']}"
+        yield Item(id, pair["task"], words, (frame["width"], frame["height"]), image, record["split"])
+
+
+def _row(folder: Path, item: Item, wanted: Wanted, first: bool) -> dict[str, Any]:
+    try:
+        row = wanted.layout.row(item, wanted.view, wanted.boxes)
+    except IndexError as error:
+        raise CotgenError(f"'{item.id}' names a box that it does not have; run `cotgen verify {folder}`") from error
+    return first_row(row, item) if first else row
+
+
+def _records(folder: Path, shard: Shard) -> Iterator[tuple[ExportRecord, bytes]]:
+    """The records and pictures of a shard, each checked to be what a record may be."""
     path = folder / shard.file
     try:
         for item in read_shard(path):
-            sample = Sample.from_json(item.json)
-            if (sample.key, sample.split) != (item.key, shard.split):
+            if not item.jpg:
+                raise CotgenError(_no_pictures(folder))
+            record = export_record(item.json)
+            if (record["key"], record["split"]) != (item.key, shard.split):
                 raise CotgenError(
                     f"{path}: the record of '{item.key}' is of another sample; run `cotgen verify {folder}`"
                 )
-            if not item.jpg:
-                raise CotgenError(_no_pictures(folder))
-            yield sample, item.jpg
+            yield record, item.jpg
     except pydantic.ValidationError as error:
         raise CotgenError(f"{path} has a damaged record; run `cotgen verify {folder}`") from error
     except OSError as error:
@@ -353,11 +374,15 @@ def _finished(out: Path) -> Exported:
 def _pictures(out: Path) -> tuple[int, int]:
     """How many pictures lie in the folder, and their bytes."""
     count = size = 0
-    for folder, _, names in os.walk(out / IMAGES):
-        for name in names:
-            if name.endswith(".jpg"):
-                count += 1
-                size += (Path(folder) / name).stat().st_size
+    waiting = [str(out / IMAGES)] if (out / IMAGES).is_dir() else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.name.endswith(".jpg"):
+                    count += 1
+                    size += entry.stat().st_size
     return count, size
 
 

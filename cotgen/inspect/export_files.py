@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 100
 #: A dictionary of pictures may grow to this; beyond it each row would hold its picture again.
 _DICTIONARY_BYTES = 1 << 30
-#: Threads that make files, and pictures that may wait for them.
-_THREADS = 4
-_WAITING = 64
+#: Threads that make files, pictures that one takes at a time, and such batches that may wait for them.
+_THREADS = 2
+_BATCH = 16
+_WAITING = 4
+#: Rows are handed to the system in pieces of so many bytes.
+_BUFFER = 1 << 20
 _PICTURE = "images.list.element.bytes"
 _LEAVES = {name: [f"{name}.list.element.{part}" for part in ("role", "content")] for name in ("prompt", "completion")}
 
@@ -46,7 +49,7 @@ class RowsFile:
         self.position = begin
         self._array = array
         with writable(path):
-            self._file: BinaryIO = path.open("r+b" if begin else "wb")
+            self._file: BinaryIO = path.open("r+b" if begin else "wb", buffering=_BUFFER)
         self._file.truncate(begin)
         self._file.seek(begin)
 
@@ -90,6 +93,7 @@ class Pictures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._made: set[str] = set()
+        self._batch: list[tuple[str, bytes]] = []
         self._waiting: deque[Future[None]] = deque()
         self._threads = ThreadPoolExecutor(_THREADS)
 
@@ -103,25 +107,39 @@ class Pictures:
 
     def add(self, name: str, jpeg: bytes) -> None:
         """Write one picture, soon. Raises CotgenError where this or an earlier one cannot be written."""
-        path = self._folder / name
         parent = name.rpartition("/")[0]
         if parent not in self._made:
+            path = self._folder / name
             with writable(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(parent)
-        self._waiting.append(self._threads.submit(_write, path, jpeg))
+        self._batch.append((f"{self._folder}/{name}", jpeg))
+        if len(self._batch) == _BATCH:
+            self._hand_over()
         if len(self._waiting) > _WAITING:
             self._waiting.popleft().result()
 
     def finish(self) -> None:
         """Wait for the last ones. Raises CotgenError where one cannot be written."""
+        self._hand_over()
         while self._waiting:
             self._waiting.popleft().result()
 
+    def _hand_over(self) -> None:
+        self._waiting.append(self._threads.submit(_write, self._batch))
+        self._batch = []
 
-def _write(path: Path, data: bytes) -> None:
-    with writable(path), path.open("wb", buffering=0) as file:
-        file.write(data)
+
+def _write(files: Sequence[tuple[str, bytes]]) -> None:
+    for path, data in files:
+        with writable(Path(path)):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(handle, memoryview(data)[written:])
+            finally:
+                os.close(handle)
 
 
 def need_pyarrow() -> None:
@@ -133,7 +151,7 @@ def need_pyarrow() -> None:
 class ParquetFile:
     """The rows of one shard with their pictures; it takes its name in `finish`.
 
-    The picture of a sample is stored once in a group of rows, by Parquet's dictionary, though each row has it.
+    A picture is stored once in a group of rows, by Parquet's dictionary, though each row of its sample has it.
     """
 
     def __init__(self, path: Path, view: View) -> None:
@@ -145,8 +163,13 @@ class ParquetFile:
         self._temporary = temporary_name(path)
         self._texts = texts_of(view)
         self._rows: list[Mapping[str, Any]] = []
-        self._pictures: dict[str, bytes] = {}
+        self._names: list[str] = []
+        # By their bytes: two samples may show the same, and a dictionary with repeats is written out row by row.
+        self._pictures: dict[bytes, int] = {}
         self._numbers: list[int] = []
+        # One group is written while the rows of the next are made.
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
         compressed = [leaf for name in self._texts for leaf in _LEAVES.get(name, [name])]
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +194,7 @@ class ParquetFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._thread.shutdown()
         if self._writer.is_open:
             self._writer.close()
         self._temporary.unlink(missing_ok=True)
@@ -178,17 +202,17 @@ class ParquetFile:
     def add(self, row: Mapping[str, Any], picture: bytes) -> None:
         """Write one row with its picture. Rows of one sample come one after the other."""
         name = f"{row['id'].partition('#')[0]}.jpg"
-        if name not in self._pictures:
-            if len(self._rows) >= _GROUP_ROWS:
-                self._flush()
-            self._pictures[name] = picture
+        if len(self._rows) >= _GROUP_ROWS and name != self._names[-1]:
+            self._flush()
+        self._names.append(name)
         self._rows.append(row)
-        self._numbers.append(len(self._pictures) - 1)
+        self._numbers.append(self._pictures.setdefault(picture, len(self._pictures)))
 
     def finish(self, last: bool) -> None:
         """Put the file on the disk under its name; a shard without rows has none."""
         if self._rows:
             self._flush()
+        self._wait()
         self._writer.close()
         if self.position:
             with writable(self._path):
@@ -200,21 +224,35 @@ class ParquetFile:
         import pyarrow as pa
 
         numbers = pa.array(self._numbers, pa.int32())
-        names = pa.array(list(self._pictures), pa.string()).take(numbers)
-        pictures = pa.DictionaryArray.from_arrays(numbers, pa.array(list(self._pictures.values()), pa.binary()))
+        names = pa.array(self._names, pa.string())
+        pictures = pa.DictionaryArray.from_arrays(numbers, pa.array(list(self._pictures), pa.binary()))
         lone = pa.array(range(len(self._numbers) + 1), pa.int32())
         columns = {
             "images": pa.ListArray.from_arrays(lone, pa.StructArray.from_arrays([pictures, names], ["bytes", "path"]))
         }
         for name, kind in self._texts.items():
-            columns[name] = pa.array([row[name] for row in self._rows], kind)
+            if name in _LEAVES:
+                turns = [turn for row in self._rows for turn in row[name]]
+                parts = [pa.array([turn[part] for turn in turns], pa.string()) for part in ("role", "content")]
+                turn = pa.StructArray.from_arrays(parts, fields=list(kind.value_type))
+                columns[name] = pa.ListArray.from_arrays(lone, turn, type=kind)
+            else:
+                columns[name] = pa.array([row[name] for row in self._rows], kind)
         return pa.table(columns)
 
     def _flush(self) -> None:
-        with writable(self._path):
-            self._writer.write_table(self._group())
+        self._wait()
+        self._writing = self._thread.submit(self._write, self._group())
         self.position += len(self._rows)
-        self._rows, self._pictures, self._numbers = [], {}, []
+        self._rows, self._names, self._pictures, self._numbers = [], [], {}, []
+
+    def _write(self, group: pa.Table) -> None:
+        with writable(self._path):
+            self._writer.write_table(group)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
 
 
 def texts_of(view: View) -> dict[str, pa.DataType]:

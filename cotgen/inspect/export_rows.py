@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cotgen.chains.boxes import BoxConvention, BoxFormat, named_boxes
-from cotgen.chains.render import View, render, render_boxes
-from cotgen.records import Pair
+from cotgen.chains.render import View, Words
 
 FormatName = Literal["swift", "llava", "trl", "sharegpt", "parquet"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 IMAGES = "images"
 #: What stands for the picture in a text.
 _PICTURE = "<image>"
+_AS_STORED, _PIXELS = BoxFormat("index"), BoxFormat("pixels")
 _NUMBERS: tuple[BoxConvention, ...] = ("pixels", "resized", "per_mille", "normalised")
 
 
@@ -30,23 +30,20 @@ class Item:
     """One pair to be written.
 
     Attributes:
-        key: of its sample.
-        pair: as stored.
+        id: `key#id`, by which predictions and reviews call it.
+        task: name of its task.
+        words: its texts.
         size: width and height of its picture in pixels.
         image: the picture, relative to the folder of the pictures of its split.
         split: its split.
     """
 
-    key: str
-    pair: Pair
+    id: str
+    task: str
+    words: Words
     size: tuple[int, int]
     image: str
     split: str
-
-    @property
-    def id(self) -> str:
-        """`key#id`, by which predictions and reviews call it."""
-        return f"{self.key}#{self.pair.id}"
 
     @property
     def path(self) -> str:
@@ -90,26 +87,27 @@ def first_row(row: dict[str, Any], item: Item) -> dict[str, Any]:
 
 def _swift(item: Item, view: View, boxes: BoxFormat) -> dict[str, Any]:
     bare = boxes.convention == "bare"
-    told = render(item.pair, view, "index" if bare else boxes, item.size)
+    stored = item.words.boxes
+    told = item.words.render(view, _AS_STORED if bare else boxes, item.size)
     texts = [told["prompt"]] if view == "prompt" else [told["prompt"], told["response"]]
     row: dict[str, Any] = {"id": item.id, "images": [item.path]}
     if bare:
-        named = [item.pair.boxes[n] for text in texts for n in named_boxes(text)]
+        named = [stored[n] for text in texts for n in named_boxes(text)]
         row["objects"] = {"ref": [], "bbox": named}
-        texts = [render_boxes(text, item.pair.boxes, boxes, item.size) for text in texts]
+        texts = [boxes.write(text, stored, item.size) for text in texts]
     texts[0] = _PICTURE + texts[0]
     row["messages"] = [
         {"role": role, "content": text} for role, text in zip(("user", "assistant"), texts, strict=False)
     ]
     if view == "prompt":
         # ms-swift puts boxes into messages only, so the solution keeps the pixels of the stored picture.
-        solution = render_boxes(told["answer"], item.pair.boxes, "pixels", item.size) if bare else told["answer"]
+        solution = _PIXELS.write(told["answer"], stored, item.size) if bare else told["answer"]
         row |= _for_rewards(item, solution)
     return row
 
 
 def _turns(item: Item, view: View, boxes: BoxFormat, after_picture: str) -> list[dict[str, str]]:
-    told = render(item.pair, view, boxes, item.size)
+    told = item.words.render(view, boxes, item.size)
     return [
         {"from": "human", "value": f"{_PICTURE}{after_picture}{told['prompt']}"},
         {"from": "gpt", "value": told["response"]},
@@ -125,7 +123,7 @@ def _sharegpt(item: Item, view: View, boxes: BoxFormat) -> dict[str, Any]:
 
 
 def _conversational(item: Item, view: View, boxes: BoxFormat) -> dict[str, Any]:
-    told = render(item.pair, view, boxes, item.size)
+    told = item.words.render(view, boxes, item.size)
     row: dict[str, Any] = {"id": item.id, "prompt": [{"role": "user", "content": told["prompt"]}]}
     if view == "prompt":
         return row | _for_rewards(item, told["answer"])
@@ -137,7 +135,7 @@ def _trl(item: Item, view: View, boxes: BoxFormat) -> dict[str, Any]:
 
 
 def _for_rewards(item: Item, solution: str) -> dict[str, Any]:
-    return {"task": item.pair.task, "solution": solution, "width": item.size[0], "height": item.size[1]}
+    return {"task": item.task, "solution": solution, "width": item.size[0], "height": item.size[1]}
 
 
 _ANSWERED: tuple[View, ...] = ("vqa", "cot")

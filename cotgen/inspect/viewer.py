@@ -27,7 +27,8 @@ from cotgen.ontology.knowledge import known_sentences
 from cotgen.records import BASES, VERDICTS, Pair, Review, Sample
 from cotgen.records.review import LONGEST_NOTE
 from cotgen.shards.manifest import load, load_priors
-from cotgen.shards.tar import TarSample, read_sample
+from cotgen.shards.stored import read_stored
+from cotgen.shards.tar import TarSample
 
 #: What the strata of a queue may be made of.
 STRATA = ("task", "writer", "support", "source", "basis")
@@ -76,17 +77,9 @@ class Folder:
         except KeyError:
             raise UnknownError(f"{self.name} has no sample '{key}'") from None
         _, shard, offset = self.catalogue.place(number)
-        path = self.path / shard
-        if self.fetch and not path.is_file():
+        if self.fetch and not (self.path / shard).is_file():
             self.fetch(shard)
-        try:
-            with path.open("rb") as file:
-                found = read_sample(file, shard, offset)
-        except OSError as error:
-            raise CotgenError(f"{path} cannot be read ({error.strerror}); copy the data set again") from error
-        if found.key != key:
-            raise CotgenError(f"{path} has sample '{found.key}' where the index says '{key}'; run `cotgen verify`")
-        return found
+        return read_stored(self.path, shard, offset, key)
 
     def record(self, key: str) -> tuple[Sample, bool]:
         """A sample, and whether its picture is stored. Raises as `read`."""

@@ -13,6 +13,7 @@ from cotgen.records.pair import Pair
 
 SAMPLE_SCHEMA: Literal["cotgen/sample/1"] = "cotgen/sample/1"
 KEY = r"^[a-z0-9][a-z0-9_-]*$"
+SURGERY = r"^[a-z0-9_]+/[a-z0-9_]+$"
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -58,7 +59,7 @@ class Sample(Record):
 
     schema_: Literal["cotgen/sample/1"] = Field(default=SAMPLE_SCHEMA, alias="schema")
     key: str = Field(pattern=KEY)
-    surgery: str = Field(pattern=r"^[a-z0-9_]+/[a-z0-9_]+$")
+    surgery: str = Field(pattern=SURGERY)
     split: Split
     sources: list[str]
     frame: Frame

@@ -16,6 +16,8 @@ from cotgen.records.base import Record
 Basis = Literal["label", "measured", "follows", "prior", "knowledge", "visual"]
 BASES: tuple[str, ...] = get_args(Basis)
 
+Level = Literal[1, 2, 3]
+
 LEVEL_NAMES = {1: "Perceptual Grounding", 2: "Relational Understanding", 3: "Contextual Reasoning"}
 
 _REF = {
@@ -65,7 +67,7 @@ def _parsed(text: str) -> EvidenceRef:
 class Statement(Record):
     """One sentence. Its basis is that of its weakest evidence; a claim as seen and a piece of knowledge are two."""
 
-    level: Literal[1, 2, 3]
+    level: Level
     text: str = Field(min_length=1)
     basis: Basis
     evidence: list[str] = Field(min_length=1)

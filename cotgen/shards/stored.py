@@ -26,6 +26,27 @@ class Place:
     offset: int
 
 
+def read_stored(folder: Path, shard: str, offset: int, key: str) -> TarSample:
+    """Record and picture of one sample of a folder, by its place in the index, for who reads here and there.
+
+    Raises:
+        CotgenError: the shard cannot be read or is damaged, or another sample stands there.
+    """
+    path = folder / shard
+    try:
+        with path.open("rb") as file:
+            found = read_sample(file, shard, offset)
+    except OSError as error:
+        raise CotgenError(f"{path} cannot be read ({error.strerror}); copy or build the data set again") from error
+    if found.key != key:
+        raise _other(path, found.key, key, folder)
+    return found
+
+
+def _other(path: Path, found: str, key: str, folder: Path) -> CotgenError:
+    return CotgenError(f"{path} has sample '{found}' where the index says '{key}'; run `cotgen verify {folder}`")
+
+
 class StoredRecords:
     """A finished folder, opened for reading; at most one shard is open at a time.
 
@@ -63,16 +84,16 @@ class StoredRecords:
 
     def read(self, place: Place) -> TarSample:
         """Record and picture of one sample. Raises CotgenError where the shard is damaged."""
-        return read_sample(self._open(place.shard), place.shard, place.offset)
+        found = read_sample(self._open(place.shard), place.shard, place.offset)
+        if found.key != place.key:
+            raise _other(self.folder / place.shard, found.key, place.key, self.folder)
+        return found
 
     def record(self, place: Place) -> tuple[bytes, int]:
         """The record of one sample and the size of its picture in bytes; the picture is not read."""
         key, json, picture = read_record(self._open(place.shard), place.shard, place.offset)
         if key != place.key:
-            raise CotgenError(
-                f"{self.folder / place.shard} has sample '{key}' where the index says '{place.key}'; "
-                f"run `cotgen verify {self.folder}`"
-            )
+            raise _other(self.folder / place.shard, key, place.key, self.folder)
         return json, picture
 
     def _open(self, shard: str) -> BinaryIO:

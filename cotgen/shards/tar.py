@@ -26,6 +26,12 @@ from cotgen.shards.files import replacing
 BLOCK = 512
 _RECORD = 20 * BLOCK
 _LONGEST_NAME = 100
+#: What all headers have in common: mode, owner and group before the size; time after it; after the checksum, which is
+#: counted as blanks, a file of USTAR.
+_OWNER = b"0000644\0" + 2 * b"0000000\0"
+_TIME = b"%011o\0" % 0
+_KIND = b"0" + bytes(100) + b"ustar\x0000" + bytes(64 + 16 + 155 + 12)
+_SUM_OF_THE_REST = sum(_OWNER + _TIME + b" " * 8 + _KIND)
 _MEMBER = re.compile(rb"([a-z0-9][a-z0-9_-]*)\.(jpg|json)")
 _SIZE = re.compile(rb"([0-7]{11})\0")
 
@@ -135,21 +141,9 @@ def _header(name: str, size: int) -> bytes:
     encoded = name.encode()
     if len(encoded) > _LONGEST_NAME or size >= 8**11:
         raise CotgenError(f"'{name}' ({size} bytes) does not fit a tar header: at most 100 letters and 8 GiB")
-    fields = (
-        encoded.ljust(100, b"\0"),
-        b"0000644\0",
-        b"0000000\0",
-        b"0000000\0",
-        b"%011o\0" % size,
-        b"%011o\0" % 0,
-        b" " * 8,
-        b"0",
-        bytes(100),
-        b"ustar\x0000",
-        bytes(64 + 16 + 155 + 12),
-    )
-    block = b"".join(fields)
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    octal = b"%011o\0" % size
+    checksum = b"%06o\0 " % (sum(encoded) + sum(octal) + _SUM_OF_THE_REST)
+    return b"".join((encoded.ljust(100, b"\0"), _OWNER, octal, _TIME, checksum, _KIND))
 
 
 class _Reader:

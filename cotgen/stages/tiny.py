@@ -85,6 +85,20 @@ def tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     )
 
 
+def image_processor(patch: int, min_pixels: int, max_pixels: int) -> Any:
+    """Qwen's image processor on Pillow.
+
+    Args:
+        patch: side of a patch in pixels; 14 for Qwen2.5-VL, 16 for Qwen3-VL.
+        min_pixels: of a picture after resizing.
+        max_pixels: of a picture after resizing.
+    """
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    budget = {"shortest_edge": min_pixels, "longest_edge": max_pixels}
+    return Qwen2VLImageProcessorPil(patch_size=patch, merge_size=2, temporal_patch_size=2, size=budget)
+
+
 def build(shape: Tiny, texts: Iterable[str]) -> tuple[Any, Any]:
     """Model and processor.
 
@@ -94,7 +108,6 @@ def build(shape: Tiny, texts: Iterable[str]) -> tuple[Any, Any]:
     """
     import torch
     import transformers
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     words = tokenizer(texts, shape.vocabulary)
     number = dict(zip(SPECIALS, words.convert_tokens_to_ids(list(SPECIALS)), strict=True))
@@ -143,8 +156,7 @@ def build(shape: Tiny, texts: Iterable[str]) -> tuple[Any, Any]:
         tie_word_embeddings=False,
     )
     torch.manual_seed(shape.seed)
-    budget = {"shortest_edge": shape.min_pixels, "longest_edge": shape.max_pixels}
-    images = Qwen2VLImageProcessorPil(patch_size=patch, merge_size=2, temporal_patch_size=2, size=budget)
+    images = image_processor(patch, shape.min_pixels, shape.max_pixels)
     template = (importlib.resources.files("trl") / "chat_templates" / f"{shape.family}.jinja").read_text()
     processor = image_only(shape.family)(image_processor=images, tokenizer=words, chat_template=template)
     model = model_class(config)

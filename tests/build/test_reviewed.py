@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 import cotgen
-from cotgen.build.report import Outcome
+from cotgen.build.report import Outcome, Reporter
+from cotgen.build.run import estimate
 from cotgen.errors import CotgenError
 from cotgen.inspect.reviews import ReviewFile
 from cotgen.records import Review, Verdict
 from cotgen.shards.verify import verify
+from tests.build.conftest import config
 
 Run = Callable[..., Outcome]
 Sums = Callable[[Path], dict[str, str]]
@@ -88,3 +90,18 @@ def test_a_chain_that_is_written_otherwise_now_stays_and_is_told(
 def test_a_file_that_is_not_there_stops_the_build(demo: Path, run: Run, tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match="is not there"):
         run(demo, tmp_path / "out", exclude_reviewed_wrong=tmp_path / "none.jsonl")
+
+
+def test_a_dry_run_says_how_many_would_be_left_out(
+    demo: Path, copy: Callable[[], Path], marks: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = marks((0, 0, "wrong", "Ada"), (1, -1, "wrong", "Bo"), (2, 0, "unsure", "Bo"))
+    elsewhere = next(iter(ReviewFile(file).marks())).model_copy(update={"pair": "cholec80-73-999900#phase.open"})
+    ReviewFile(file).add(elsewhere)
+    work = copy()
+    found = estimate(config(demo, tmp_path / "out", work=work, exclude_reviewed_wrong=file), Reporter(None), env={})
+    (row,) = [item for item in found.left_out if item.what == "pair"]
+    wrong = {mark.pair for mark in ReviewFile(file).marks() if mark.verdict == "wrong"} - {elsewhere.pair}
+    assert (row.count, set(row.examples)) == (2, wrong) and row.reason.startswith("marked wrong by a reviewer")
+    plain = estimate(config(demo, tmp_path / "out", work=work), Reporter(None), env={})
+    assert not [item for item in plain.left_out if item.what == "pair"] and plain.pairs == found.pairs

@@ -35,6 +35,9 @@ ACTS = (
 )
 WRONG_ACTS = [
     "The upper grasper has hold of the gallbladder.",
+    "So what the hook acts on is the liver.",
+    "The action of the hook is dissection, and what it acts on is the gallbladder.",
+    "So the action of the hook is coagulation.",
     "The lower one retracts the liver.",
     "Both graspers retract the liver.",
     "The graspers are retracting the gallbladder.",
@@ -87,6 +90,8 @@ HONEST_ACTS = [
     "The lower grasper is to the left of the upper one.",
     "Gallbladder and liver, on which they work, are in view.",
     "The hook is at work.",
+    "So what the hook acts on is the cystic artery.",
+    "The action of the hook is thus dissection, and what it acts on is the cystic artery.",
     "The graspers grip the gallbladder and retract the liver.",
 ]
 

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from cotgen.chains.checks import check_case
+from cotgen.chains.diversity import entropy_bits, plan, skeleton
 from cotgen.chains.write import write_pair
 from cotgen.records import Fact, Measured, Pair, Scene
+from cotgen.surgeries.priors import PHASE_BY_SET, Priors
 from cotgen.tasks import TASKS
 from tests.chains.conftest import fact, gap, scene_of
 from tests.chains.scenes import frames_of
@@ -143,3 +145,83 @@ def test_what_is_not_there_is_told_without_a_finding(source: str) -> None:
         written = write_pair(scene, question, None, 0)
         assert written is not None
         assert check_case(*written) == [], [s.text for s in written[1].statements]
+
+
+RETRACT = fact("cholect50.triplet.0", "instrument.grasper", "verb.retract", "anatomy.gallbladder")
+CLIP = fact("cholect50.triplet.1", "instrument.clipper", "verb.clip", "anatomy.cystic_duct")
+ASPIRATE = fact("cholect50.triplet.0", "instrument.irrigator", "verb.aspirate", "anatomy.fluid")
+
+
+def acting(facts: list[Fact], asked: str, frames: int) -> list[Pair]:
+    """The checked pairs of equal frames whose ids begin so."""
+    scenes = [scene_of("cholec80/73", facts, size=SIZE, index=25 * n) for n in range(frames)]
+    found = []
+    for n, question in TASKS["triplet"].questions(scenes, 0):
+        if question.id.startswith(asked):
+            written = write_pair(scenes[n], question, None, 0)
+            assert written is not None
+            assert check_case(*written) == [], [s.text for s in written[1].statements]
+            found.append(written[1])
+    return found
+
+
+@pytest.mark.parametrize("only", [RETRACT, ASPIRATE], ids=["retract", "aspirate"])
+def test_a_single_act_is_told_by_many_plans(only: Fact) -> None:
+    """Design 6 where there is least to say: at least 4 bits over plans, none over 15 %."""
+    pairs = acting([only], "triplet.set", 200)
+    plans = [plan(pair) for pair in pairs]
+    assert entropy_bits(plans) >= 4
+    assert max(plans.count(p) for p in set(plans)) <= 0.15 * len(plans)
+    assert entropy_bits(skeleton(pair) for pair in pairs) >= 5.5
+
+
+def test_two_pieces_of_knowledge_never_say_the_same() -> None:
+    for pair in acting([RETRACT, CLIP], "triplet.", 40):
+        told = [ref for s in pair.statements for ref in s.evidence if s.basis == "knowledge"]
+        families = ["look" if ref.startswith("knowledge:look.") else "use" for ref in told]
+        assert len(set(families)) == len(families) <= 2, told
+
+
+def test_what_is_asked_of_one_instrument_is_concluded_and_not_said_again() -> None:
+    """Level 3 names the action, what is acted on, or both, never in the very words of level 2."""
+    marks = {"verb": ("action of",), "target": ("acts on is",), "doing": (" is ", " keeps ", "action of")}
+    seen = set()
+    for pair in acting([RETRACT, CLIP], "triplet.", 40):
+        asked = pair.id.split(".")[1]
+        if asked not in marks:
+            continue
+        close = next(s.text for s in pair.statements if s.level == 3 and s.basis == "follows")
+        assert any(mark in close for mark in marks[asked]), close
+        core = close.removeprefix("So ").replace(" thus ", " ").lower()
+        assert core not in text_of(pair, 2).lower(), close
+        seen.add(asked)
+    assert seen == set(marks)
+
+
+def test_a_structure_is_shown_at_level_1_only_where_it_has_a_place() -> None:
+    shown = [pair for pair in acting([RETRACT, CLIP], "triplet.set", 60) if "on which" in text_of(pair, 1)]
+    assert {s.text for pair in shown for s in pair.statements if "on which" in s.text} == {
+        "Gallbladder and cystic duct, on which they work, are in view.",
+        "Gallbladder and cystic duct, on which they work, can be seen.",
+    }
+    assert not any("on which" in text_of(pair) for pair in acting([ASPIRATE], "triplet.set", 60))
+
+
+def test_nothing_in_view_is_alone_where_more_is_at_work() -> None:
+    """Cholec80 shows the scissors, CholecT50 has a grasper at work beside them."""
+    facts = [
+        fact("cholec80.phase.0", "phase.clipping_and_cutting"),
+        fact("cholec80.instrument.0", "instrument.scissors"),
+        fact("cholect50.triplet.0", "instrument.scissors", "verb.null", "anatomy.null"),
+    ]
+    phases = {"phase.clipping_and_cutting": [980, 9], "phase.preparation": [20, 6]}
+    tables = {PHASE_BY_SET: {"instrument.scissors": phases}}
+    counted = Priors(source="cholec80", split_table="clean/1", surgeries=[], tables=tables)
+    for more, said in ((False, "Scissors alone are"), (True, "Scissors without another clear tip are")):
+        own = [*facts, RETRACT.model_copy(update={"id": "cholect50.triplet.1"})] if more else facts
+        scene = scene_of("cholec80/1", own, size=SIZE)
+        question = next(q for _, q in TASKS["phase"].questions([scene], 0) if q.id == "phase.open")
+        written = write_pair(scene, question, counted, 0)
+        assert written is not None
+        assert check_case(*written) == [], [s.text for s in written[1].statements]
+        assert said in text_of(written[1], 3)

@@ -3,12 +3,17 @@
 import io
 import logging
 import subprocess
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from cotgen.cli.view import located, view
+from cotgen.errors import CotgenError
+from cotgen.hub import browse
 from cotgen.hub.discretion import DiscreetFilter, discreet
 from cotgen.hub.testing import SIGNATURE, HubServer
 from tests.hub.conftest import TOKEN
@@ -151,6 +156,32 @@ main()
         assert (child.returncode, "Traceback" in err, "KeyError: 'Authorization: ***'" in err) == (1, True, True), err
     else:
         assert (child.returncode, "Traceback" in err) == (2, False), err
+
+
+def test_neither_does_a_viewer_of_a_set_on_the_hub(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Neither where it opens the set, nor later where a page asks for a sample whose shard is not here."""
+    token = "of-another-form.than/usual"
+    monkeypatch.setenv("HF_TOKEN", token)
+
+    def broken(*given: str) -> Any:
+        raise KeyError(f"Authorization: {token}")
+
+    monkeypatch.setattr(browse, "open_repository", broken)
+    with pytest.raises(typer.Exit) as ended:
+        view("org/set")
+    shown = capsys.readouterr().err
+    assert ended.value.exit_code == 1
+    assert "Traceback" in shown and "KeyError: 'Authorization: ***'" in shown and token not in shown
+    monkeypatch.setattr(browse, "open_repository", lambda name: (tmp_path, broken))
+    _, bring = located("org/set")
+    assert bring is not None
+    with pytest.raises(
+        CotgenError, match=r"^data/a.tar of org/set was not downloaded: .*Authorization: \*\*\*"
+    ) as said:
+        bring("data/a.tar")
+    assert token not in "".join(traceback.format_exception(said.value))
 
 
 @pytest.mark.slow

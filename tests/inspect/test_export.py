@@ -271,6 +271,29 @@ def test_a_damaged_shard_is_named_and_the_same_call_goes_on_once_it_is_mended(fo
     assert files(tmp_path / "out") == files(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        {"answer": "hook <bbox:7>"},
+        {"answer": ""},
+        {"question": ""},
+        {"boxes": [[1, 2, 3]]},
+        {"statements": []},
+        {"support": "proven"},
+    ],
+)
+def test_a_damaged_record_is_a_sentence_and_never_a_row(tmp_path: Path, pair: dict[str, Any]) -> None:
+    """Though an export looks at less of a record than a verification does."""
+    damaged = PAIRS[0].model_copy(update=pair)
+    folder, _ = handmade(tmp_path / "set", pairs=[damaged, *PAIRS[1:]])
+    for name in ("swift", "llava", "parquet"):
+        if name == "parquet":
+            pytest.importorskip("pyarrow")
+        with pytest.raises(CotgenError, match="run `cotgen verify"):
+            export(folder, tmp_path / name, wanted(name))
+        assert not (tmp_path / name / RECEIPT).exists()
+
+
 def test_texts_are_unicode(one: tuple[Path, str], tmp_path: Path) -> None:
     export(one[0], tmp_path / "out", wanted("llava"))
     assert "Näher: what is in view – “all”?".encode() in (tmp_path / "out" / "train.json").read_bytes()
@@ -333,3 +356,13 @@ def test_parquet_loads_without_the_readme_and_holds_a_picture_once_in_a_group(
         columns = [about.row_group(g).column(c) for g in range(about.num_row_groups) for c in range(about.num_columns)]
         held += sum(c.total_uncompressed_size for c in columns if c.path_in_schema == "images.list.element.bytes")
     assert once < held < 1.5 * once
+
+
+def test_parquet_holds_a_picture_that_two_samples_share_once_in_a_group(made: Made, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    noise = random.Random(0).randbytes(100_000)
+    folder = write_folder(Made(made.samples, dict.fromkeys(made.pictures, noise)), tmp_path / "set", shards=1)
+    done = export(folder, tmp_path / "out", wanted("parquet", view="vqa"))
+    size = sum(path.stat().st_size for path in (tmp_path / "out" / "data").iterdir())
+    groups = -(-sum(done.pairs.values()) // 100) + len(done.pairs)
+    assert size < groups * 1.2 * len(noise)

@@ -10,9 +10,9 @@ from PIL import Image
 
 from cotgen.chains.boxes import BoxFormat
 from cotgen.errors import CotgenError
+from cotgen.stages.tiny import image_processor
 from cotgen.training.processor import TRIED, box_format, check_resize
 from cotgen.training.state import LoaderState
-from tests.training import tiny_vlm
 from tests.training.train import BATCH, SAVED, STEPS
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'cotgen[train]'")
@@ -77,7 +77,7 @@ def test_grpo_keeps_groups_whole_on_two_ranks_and_goes_on_exactly(folder: Path, 
 
 
 def test_a_processor_that_resizes_otherwise_than_boxes_are_written_is_refused() -> None:
-    processor = tiny_vlm.image_processor(14, 4 * 28 * 28, 1280 * 28 * 28)
+    processor = image_processor(14, 4 * 28 * 28, 1280 * 28 * 28)
     boxes = box_format(processor, "resized")
     assert boxes == BoxFormat("resized", 4 * 28 * 28, 1280 * 28 * 28)
     for size in TRIED:
@@ -88,5 +88,5 @@ def test_a_processor_that_resizes_otherwise_than_boxes_are_written_is_refused() 
     ):
         check_resize(processor, BoxFormat("resized", 4 * 28 * 28, 512 * 28 * 28))
     with pytest.raises(CotgenError, match=r"whose patches are not Qwen2\.5-VL's"):
-        box_format(tiny_vlm.image_processor(16), "resized")
-    assert box_format(tiny_vlm.image_processor(16), "per_mille") == BoxFormat("per_mille")
+        box_format(image_processor(16, 56 * 56, 28 * 28 * 16), "resized")
+    assert box_format(image_processor(16, 56 * 56, 28 * 28 * 16), "per_mille") == BoxFormat("per_mille")

@@ -13,13 +13,15 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from cotgen.stages.tiny import Tiny, build
 from cotgen.training.adapters import checkpoint_callback, grpo_rows, sft_stream, trainer_settings
 from cotgen.training.loader import Loader
 from cotgen.training.selection import Selection
 from cotgen.training.state import LoaderState
-from tests.training import tiny_vlm
 
 STEPS, SAVED, BATCH = 4, 2, 2
+#: What the tokenizer of the tiny model is made from.
+TEXTS = ["Is a hook in view? Yes. No. system user assistant <think> </think>"]
 
 
 def common(out: Path, workers: int) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def sft(folder: Path, out: Path, workers: int, checkpoint: Path | None, presplit
     from datasets.distributed import split_dataset_by_node
     from trl import SFTConfig, SFTTrainer
 
-    model, processor = tiny_vlm.build()
+    model, processor = build(Tiny(), TEXTS)
     args = SFTConfig(**common(out, workers), max_length=None, ignore_data_skip=True)
     loader = Loader([folder], Selection(view="vqa"), batch_size=BATCH, seed=5)
     if checkpoint:
@@ -74,7 +76,7 @@ def sft(folder: Path, out: Path, workers: int, checkpoint: Path | None, presplit
 def grpo(folder: Path, out: Path, workers: int, checkpoint: Path | None, presplit: bool) -> list[list[str]]:
     from trl import GRPOConfig, GRPOTrainer
 
-    model, processor = tiny_vlm.build()
+    model, processor = build(Tiny(), TEXTS)
     options = {
         "num_generations": 4,
         "max_completion_length": 4,

@@ -32,6 +32,9 @@ _NONE_LEFT = re.compile(
 )
 _ON_WHICH = re.compile(r"\bon which (?:they|it|these) (?:\w+ )?works?\b", re.IGNORECASE)
 
+#: "What the grasper acts on is the gallbladder": one instrument with what it acts on, without a word for the act.
+_ACTS_ON = re.compile(r"\bwhat (?:\w[\w-]* ){1,5}acts? on\b", re.IGNORECASE)
+
 
 def _open(case: Case) -> Iterator[Reading]:
     """The claims that are taken apart: those of closed wording are decided as a whole."""
@@ -144,6 +147,12 @@ def things(case: Case) -> Iterator[Finding]:
             for name in reading.named("anatomy"):
                 if name not in acted:
                     yield found("act", reading, f"'{called(name)}' is told as acted on, but no label holds that")
+        if _ACTS_ON.search(reading.text):
+            by = set(reading.named("instrument"))
+            acted = {fact.terms[2] for fact in view.triplets if fact.terms[0] in by}
+            for name in reading.named("anatomy"):
+                if name not in acted:
+                    yield found("act", reading, f"'{called(name)}' is told as what another instrument acts on")
 
 
 def _act_denied(reading: Reading) -> bool:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from cotgen.chains.grammar import ASSERTED, NUMBER_WORDS, STRONG, WEAK, Composer, capital, fill
+from cotgen.chains.grammar import ASSERTED, NUMBER_WORDS, STRONG, WEAK, Composer, capital, fill, listed
 from cotgen.chains.plans import context
 from cotgen.chains.plans.words import acts, instruments, noun, see, slots, subjects_of
+from cotgen.ontology import term
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact, Support
 from cotgen.surgeries.priors import PHASE_BY_SET, PHASE_BY_TRIPLET, given_triplet, prior_name
 from cotgen.tasks.phase import CONTEXT_ID
-from cotgen.tasks.triplet import ACTING, acting
+from cotgen.tasks.triplet import acting, target
 
+#: A structure that is acted on is seen: labelled as the target, and not hidden as the instrument may be.
+WORKED_ON = (
+    "{Targets}, on which {it} work{s}, {are} in view.",
+    "{Targets}, on which {it} work{s}, can be seen.",
+)
+#: Targets that are no structure with a place: nothing to show before the act.
+_NO_STRUCTURE = {"anatomy.null", "anatomy.fluid", "anatomy.abdominal_wall_cavity", "anatomy.specimen_bag"}
+#: Where knowledge may stand: around the acts of level 2, around the conclusion of level 3.
+_BY_ACTS, _BY_CLOSE = ("2before", "2after"), ("3before", "3after")
 ACTS_TO_NAME = (
     "{Number} {acts} {is} thus to be named.",
     "So there {is} {number} {acts} to name.",
@@ -23,7 +33,7 @@ NOTHING_DONE = ("So there is no act to name.", "No act is thus to be named.")
 NO_WORK = ("No instrument is at work.",)
 #: What an instrument is made for; the knowledge of its use is no ground for another act of it.
 USUAL = {
-    "instrument.grasper": {"verb.grasp", "verb.retract"},
+    "instrument.grasper": {"verb.grasp", "verb.retract", "verb.pack"},
     "instrument.hook": {"verb.dissect", "verb.coagulate"},
     "instrument.bipolar": {"verb.coagulate"},
     "instrument.scissors": {"verb.cut"},
@@ -34,9 +44,41 @@ USUAL = {
 CLIPPING = "phase.clipping_and_cutting"
 NO_STRUCTURE = ("There is thus no act on a structure.", "No structure is thus acted on.")
 EVERY_STATE = ("So each instrument is told with its state.", "That is the state of each instrument.")
+ONE_STATE = ("So the instrument is told with its state.", "That is the state of the instrument.")
+#: What is asked of one instrument is told in other words than those of level 2: the kind of its act, what it acts on.
 THIS_ACT = ("So {the} {is} {act}.", "{The} {is} thus {act}.")
-#: EndoVis 2018 has other verbs, with one target.
-THIS_STATE = ("So this is what {the} {is} doing.", "That is thus the act of {the}.")
+THIS_DEED = ("So the action of {the} is {deed}.", "The action of {the} is thus {deed}.")
+THIS_TARGET = ("So what {the} act{s} on is {t}.", "What {the} act{s} on is thus {t}.")
+BOTH_PARTS = (
+    "So the action of {the} is {deed}, and what {it} act{s} on is {t}.",
+    "The action of {the} is thus {deed}, and what {it} act{s} on is {t}.",
+)
+DEEDS = {
+    "verb.grasp": "grasping",
+    "verb.retract": "retraction",
+    "verb.dissect": "dissection",
+    "verb.coagulate": "coagulation",
+    "verb.clip": "clipping",
+    "verb.cut": "cutting",
+    "verb.aspirate": "aspiration",
+    "verb.irrigate": "irrigation",
+    "verb.pack": "packing",
+}
+#: The same for EndoVis 2018, where every act is one at the kidney and not upon it.
+DEEDS_AT_KIDNEY = {
+    "verb.grasp": "grasping",
+    "verb.retract": "retraction",
+    "verb.manipulate_tissue": "handling tissue",
+    "verb.manipulate_tool": "handling another instrument",
+    "verb.cut": "cutting",
+    "verb.cauterise": "cauterising",
+    "verb.suction": "suction",
+    "verb.loop": "looping",
+    "verb.suture": "suturing",
+    "verb.clip": "clipping",
+    "verb.staple": "stapling",
+    "verb.sense": "scanning with ultrasound",
+}
 IDLE = ("So {the} {has} no act at this moment.", "{The} thus {has} no act to name.")
 ACT_SEEN = ("So the act asked about is going on.", "This act is thus going on.")
 ACT_NOT_SEEN = ("So the act asked about is not the one that is going on.", "Another act is thus going on.")
@@ -55,18 +97,52 @@ def _label(c: Composer) -> str:
     return f"{c.scene.says('triplet')}.triplet"
 
 
-def _know(c: Composer, facts: Sequence[Fact], slot: str) -> None:
-    """A piece of knowledge about instruments that are put to their usual use, where there is one for this operation."""
+def _known(c: Composer, facts: Sequence[Fact], *families: str) -> list[str]:
+    """Knowledge of these families about instruments of `facts`, where there is some for this operation.
+
+    What an instrument or an act serves for is told of those that are put to their usual use.
+    """
     ids = {fact.terms[0] for fact in facts}
-    ids -= {fact.terms[0] for fact in facts if fact.terms[1] not in USUAL.get(fact.terms[0], {fact.terms[1]})}
-    names = [
+    usual = ids - {fact.terms[0] for fact in facts if fact.terms[1] not in USUAL.get(fact.terms[0], {fact.terms[1]})}
+    verbs = {fact.terms[1] for fact in facts}
+    return [
         name
         for name, item in entries().items()
-        if item.usable and item.procedure == c.scene.procedure and name.startswith(("act.", "function."))
-        if item.about and set(item.about) <= ids
+        if item.usable and item.procedure == c.scene.procedure and name.startswith(families)
+        if item.about and set(item.about) <= ((ids if name.startswith("look.") else usual) | verbs)
     ]
-    if names:
-        c.know(3, c.pick(slot, names))
+
+
+def _worked_on(c: Composer, facts: Sequence[Fact]) -> bool:
+    """Level 1: the structures that all these instruments work on; False where one of them works on none."""
+    targets = list(dict.fromkeys(target(fact.terms[2], fact.terms[1]) for fact in facts))
+    if len(targets) > 2 or any(fact.terms[2] in _NO_STRUCTURE or fact.source == "endovis18" for fact in facts):
+        return False
+    one = len(facts) == 1 and term(facts[0].terms[0]).number != "plural"
+    named = targets[0] if len(targets) == 1 else listed([words.removeprefix("the ") for words in targets])
+    shown = {"targets": named, "are": "is" if len(targets) == 1 else "are", "it": "it" if one else "they"}
+    text = fill(c.pick("targets:text", WORKED_ON), **shown, s="s" if one else "")
+    c.add(1, text, "label", [f"fact:{fact.id}" for fact in facts])
+    return True
+
+
+def _knowledge(c: Composer, facts: Sequence[Fact]) -> Callable[[str], None]:
+    """Draws what is known of instruments and acts, and where it stands; what is returned tells it at a place.
+
+    The places are `2before`, `2after`, `3before` and `3after`: before or after the acts, before or after the conclusion.
+    Two pieces stand in one chain only where one says what an instrument is for and the other how it is recognised.
+    """
+    uses, looks = _known(c, facts, "act.", "function."), _known(c, facts, "look.")
+    moves = ["", *(f"{place}={use}" for use in uses for place in (*_BY_ACTS, *_BY_CLOSE))]
+    moves += [f"{place}={look}" for look in looks for place in _BY_CLOSE]
+    moves += [f"{a}={use} {b}={look}" for use in uses for look in looks for a in _BY_ACTS for b in _BY_CLOSE]
+    drawn = dict(move.split("=") for move in c.pick("know", moves).split())
+
+    def tell(place: str) -> None:
+        if place in drawn:
+            c.know(int(place[0]), drawn[place])
+
+    return tell
 
 
 def triplet_set(c: Composer) -> None:
@@ -79,22 +155,24 @@ def triplet_set(c: Composer) -> None:
         c.add(3, c.pick("none:3", NOTHING_DONE), "follows", ["statement:0", f"none:{_label(c)}"])
         return
     see(c, instruments(c))
+    if c.pick("targets", ["shown", "silent"]) == "shown":
+        _worked_on(c, facts)
+    know = _knowledge(c, facts)
+    know("2before")
     told = acts(c, facts)
+    know("2after")
+    know("3before")
     idle_counts = facts[0].source == "endovis18"
     named = {tuple(fact.terms) for fact in facts if idle_counts or fact.terms[1] != "verb.null"}
-    before = c.pick("know", ["before", "after", "none"])
-    if before == "before":
-        _know(c, facts, "known")
     grounds = [*(f"statement:{n}" for n in told), *(f"fact:{fact.id}" for fact in facts), every]
     if idle_counts:
-        c.add(3, c.pick("close", EVERY_STATE), "follows", grounds)
+        c.add(3, c.pick("close", EVERY_STATE if len(facts) > 1 else ONE_STATE), "follows", grounds)
     elif not named:
         c.add(3, c.pick("close", NOTHING_DONE), "follows", grounds)
     else:
         text = fill(c.pick("close", ACTS_TO_NAME), number=NUMBER_WORDS[min(len(named), 7)], **_acts(len(named)))
         c.add(3, text, "follows", grounds)
-    if before == "after":
-        _know(c, facts, "known")
+    know("3after")
 
 
 def _acts(count: int) -> dict[str, str]:
@@ -110,23 +188,35 @@ def doing(c: Composer) -> None:
     alone = c.pick("level1", ["alone", "all"]) == "alone"
     see(c, [item for item in seen if item.id == subject or not alone])
     first = not alone and bool(others) and c.pick("level2", ["own", "both"]) == "both"
+    know = _knowledge(c, own)
+    know("2before")
     told = acts(c, [*own, *others] if first else own)
-    knows = c.pick("know", ["before", "after", "none"])
-    if knows == "before":
-        _know(c, own, "known")
-    called = subjects_of(c, own[:1])[0]
-    words = slots(c, subject) | {"the": called}
-    idle = own[0].terms[1] == "verb.null"
-    if idle:
-        shapes: tuple[str, ...] = IDLE
-    elif own[0].source != "endovis18" and own[0].terms[1] in ACTING:
-        shapes, words = THIS_ACT, words | {"act": acting(own[0].terms)}
-    else:
-        shapes = THIS_STATE
-    text = fill(c.pick("close", shapes), **words)
+    know("2after")
+    know("3before")
+    text = conclusion(c, own[0], " ".join(c.statements[n].text for n in told), c.question.id.split(".")[1])
     c.add(3, text, "follows", [*(f"statement:{n}" for n in told), f"fact:{own[0].id}"])
-    if knows == "after":
-        _know(c, own, "known")
+    know("3after")
+
+
+def conclusion(c: Composer, fact: Fact, said: str, asked: str) -> str:
+    """What one instrument is doing, as it is asked for.
+
+    Args:
+        c: the chain.
+        fact: what the instrument does.
+        said: the text of level 2, whose words are not said again.
+        asked: `verb`, `target`, or anything else for both.
+    """
+    _, verb, what = fact.terms
+    words = slots(c, fact.terms[0]) | {"the": subjects_of(c, [fact])[0]}
+    words["it"] = "they" if words["is"] == "are" else "it"
+    if verb == "verb.null":
+        return fill(c.pick("close", IDLE), **words)
+    if fact.source == "endovis18":
+        return fill(c.pick("close", THIS_DEED), **words, deed=DEEDS_AT_KIDNEY[verb])
+    whole = BOTH_PARTS if term(verb).names[0] in said else (*THIS_ACT, *BOTH_PARTS)
+    shapes = {"verb": THIS_DEED, "target": THIS_TARGET}.get(asked, whole)
+    return fill(c.pick("close", shapes), **words, act=acting(fact.terms), deed=DEEDS[verb], t=target(what, verb))
 
 
 def yesno(c: Composer) -> None:
@@ -171,7 +261,7 @@ def phase(c: Composer) -> None:
     by_set = _by_set(c, answer) if support == "asserted" else "asserted"
     if by_set != "asserted":
         support = by_set
-        reasons.append(c.set_prior(answer))
+        reasons.append(c.set_prior(answer, others_at_work=any(item.how == "work" for item in instruments(c))))
     elif best is not None and c.priors is not None and support != "asserted":
         common = [
             fact for fact in facts
