@@ -1,6 +1,5 @@
 """Every configuration is read by the parser of its stage, and its settings go together."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import yaml
 
 from cotgen.errors import CotgenError
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
 REAL = [path for stage in (1, 2, 3) for path in sorted((CONFIGS / f"stage{stage}").glob("*.yaml"))]
 #: GPUs that a configuration is meant for; the header says so.

@@ -1,11 +1,8 @@
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.shards.samples import make, write_folder
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session")
