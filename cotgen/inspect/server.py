@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import traceback
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
@@ -107,18 +106,17 @@ class ViewServer:
         if port != self.port:
             return False
         if not self.token:
-            return name in ("127.0.0.1", "localhost", "::1", self.host)
-        return name in (self.host, "localhost", _own_name(), socket.gethostname()) or _is_number(name)
+            return name in ("127.0.0.1", "localhost", "::1", self.host.lower())
+        own = (self.host, _own_name(), socket.gethostname())
+        return name in ("localhost", *(text.lower() for text in own)) or _is_number(name)
 
     def allows(self, cookie: str) -> bool:
         """Whether who asks has the token."""
         if not self.token:
             return True
-        try:
-            found = SimpleCookie(cookie).get(self.cookie)
-        except CookieError:
-            return False
-        return found is not None and self.is_token(found.value)
+        # Not http.cookies: it gives all up where another program on this host has set one that it cannot read.
+        pairs = (part.strip().partition("=") for part in cookie.split(";"))
+        return any(name == self.cookie and self.is_token(value) for name, _, value in pairs)
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token."""
@@ -212,8 +210,11 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
                 self._close(500, "the viewer failed; its terminal says how")
 
         def _get(self) -> None:
-            parts = urlsplit(self.path)
-            asked = parse_qs(parts.query, keep_blank_values=False, max_num_fields=_NAMES)
+            try:
+                parts = urlsplit(self.path)
+                asked = parse_qs(parts.query, keep_blank_values=False, max_num_fields=_NAMES)
+            except ValueError:
+                raise UnknownError(f"this is no address, or one of more than {_NAMES} filters") from None
             if server.token and asked.get("token"):
                 self._enter(parts.path, asked)
                 return
@@ -264,7 +265,7 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
                 self._close(413, "a mark is not that long")
                 return
             data = self.rfile.read(int(length))
-            if urlsplit(self.path).path != "/api/review":
+            if self.path.partition("?")[0] != "/api/review":
                 raise UnknownError("there is nothing at this address")
             try:
                 body = orjson.loads(data)
@@ -312,7 +313,7 @@ def _is_number(name: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_number(host) and ipaddress.ip_address(host).is_loopback)
+    return host.lower() == "localhost" or (_is_number(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _own_name() -> str:
