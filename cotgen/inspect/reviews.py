@@ -57,7 +57,7 @@ class ReviewFile:
         self.torn = 0
         self.version = 0
         self._read = 0
-        self._lines = 0
+        self._breaks = 0
         self._last = b""
         self._marks: dict[tuple[str, str, int, str], Review] = {}
 
@@ -105,32 +105,34 @@ class ReviewFile:
             return
         except OSError as error:
             raise CotgenError(f"{self.path} cannot be read ({error.strerror}); check the file") from error
-        # What follows the last line break is being written, or was when its writer was killed.
-        whole = data[: data.rfind(b"\n") + 1]
+        # What follows the last line break is being written, or was when its writer was killed; unless it is whole, as in
+        # a file that was written by something else.
+        end = data.rfind(b"\n") + 1
+        if _is_json(data[end:]):
+            end = len(data)
+        whole = data[:end]
         try:
-            for line in whole.splitlines():
-                self._lines += 1
+            for number, line in enumerate(whole.split(b"\n"), start=self._breaks + 1):
                 if line.strip():
-                    self._one(line)
+                    self._one(line, number)
         except CotgenError:
             # The line may be mended, and then all is read again.
             self._forget()
             raise
         if whole:
             self._read += len(whole)
+            self._breaks += whole.count(b"\n")
             self._last = whole[-_KNOWN_BY:]
             self.version += 1
 
     def _forget(self) -> None:
         self.version += bool(self._read)
-        self._read = self._lines = self.torn = 0
+        self._read = self._breaks = self.torn = 0
         self._last = b""
         self._marks.clear()
 
-    def _one(self, line: bytes) -> None:
-        try:
-            orjson.loads(line)
-        except ValueError:
+    def _one(self, line: bytes, number: int) -> None:
+        if not _is_json(line):
             self.torn += 1
             return
         try:
@@ -138,12 +140,20 @@ class ReviewFile:
         except pydantic.ValidationError as error:
             wrong = ", ".join(sorted({str(item["loc"][0]) for item in error.errors() if item["loc"]})) or "the line"
             raise CotgenError(
-                f"{self.path}:{self._lines}: this is no mark of a reviewer (wrong: {wrong}); correct or remove the line"
+                f"{self.path}:{number}: this is no mark of a reviewer (wrong: {wrong}); correct or remove the line"
             ) from None
         name = (mark.reviewer, mark.pair, mark.statement, mark.sha256)
         # The one that takes its place stands at its own place in the order.
         self._marks.pop(name, None)
         self._marks[name] = mark
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def read_reviews(path: Path) -> list[Review]:

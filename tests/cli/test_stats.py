@@ -144,3 +144,18 @@ def test_a_damaged_folder_is_a_sentence(embedded: Path, tmp_path: Path, what: st
     error = run(folder).exception
     assert isinstance(error, CotgenError)
     assert str(error).startswith((str(folder), "data/", "train-", "test-", "validation-"))
+
+
+def test_texts_of_others_give_the_terminal_no_orders(tmp_path: Path) -> None:
+    """Answers of a folder from elsewhere may hold anything; a terminal obeys escapes: one gives its window another name."""
+    made = make(["cholec80/01"], tasks=["phase"])
+    planted = "Prep\x1b]0;mine\x07\x1b[31m\u202earation"
+
+    def other(sample: Sample) -> Sample:
+        pairs = [pair.model_copy(update={"answer": planted, "question": planted}) for pair in sample.pairs]
+        return sample.model_copy(update={"pairs": pairs})
+
+    folder = write_folder(Made([other(sample) for sample in made.samples], made.pictures), tmp_path / "set")
+    for output in (plain(folder), CliRunner().invoke(app, ["show", str(folder)]).output):
+        assert "Prep\\x1b]0;mine" in output
+        assert not set(output) & set("\x1b\x07\u202e")

@@ -68,6 +68,22 @@ def test_a_line_cut_off_by_a_kill_loses_nothing_else(made: Made, tmp_path: Path)
     assert reader.torn == 1
 
 
+def test_a_last_mark_without_a_line_break_counts(made: Made, tmp_path: Path) -> None:
+    """Scripts and editors leave it out; a mark that was cut off is no JSON, so the two are told apart."""
+    path = tmp_path / "reviews.jsonl"
+    one, two, three = (mark(sample, "wrong") for sample in made.samples[:3])
+    path.write_bytes(one.to_json() + b"\r\n" + two.to_json())
+    assert len(wrong_things(path)) == 2
+    reader = ReviewFile(path)
+    assert reader.marks() == [one, two]
+    ReviewFile(path).add(three)
+    assert reader.marks() == ReviewFile(path).marks() == [one, two, three] and reader.torn == 0
+    with path.open("ab") as file:
+        file.write(b"{}\n")
+    with pytest.raises(CotgenError, match=r"reviews\.jsonl:4"):
+        reader.marks()
+
+
 def test_a_line_that_is_no_mark_is_named(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl"
     path.write_bytes(mark(made.samples[0], "right").to_json() + b'\n{"pair": "x"}\n')
