@@ -100,10 +100,11 @@ class ViewServer:
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server.
 
-        Loopback is known by its three names. Elsewhere numbers are known too: no name can be made to point at them.
+        Loopback is known by its three names. Elsewhere numbers are known too: no name can be made to point at them. The
+        port may be another one: that of the near end of a tunnel.
         """
-        name, port = _split_host(host)
-        if port != self.port:
+        name = _name_in(host)
+        if not name:
             return False
         if not self.token:
             return name in ("127.0.0.1", "localhost", "::1", self.host.lower())
@@ -196,7 +197,7 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
             """Answer, in words where something is wrong."""
             try:
                 if not server.knows(self.headers.get("Host", "")):
-                    self._close(403, "this server is not called so")
+                    self._close(403, "this server is not called so; open the address that it printed")
                     return
                 work()
             except UnknownError as error:
@@ -294,14 +295,12 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _split_host(host: str) -> tuple[str, int]:
-    """Name and port of a Host header; ("", -1) where it is none."""
+def _name_in(host: str) -> str:
+    """The name in a Host header; "" where it is none."""
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         name, port = host, "80"
-    if not port.isdecimal() or len(port) > 5:
-        return "", -1
-    return name.strip("[]").lower(), int(port)
+    return name.strip("[]").lower() if port.isdecimal() and len(port) <= 5 else ""
 
 
 def _is_number(name: str) -> bool:

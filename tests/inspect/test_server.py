@@ -314,12 +314,22 @@ def test_a_request_by_another_name_is_refused(page: Page) -> None:
     for host in (
         "evil.example",
         f"evil.example:{page.server.port}",
-        "127.0.0.1:1",
+        "127.0.0.1:x",
+        ":8765",
         "",
         f"127.0.0.1.nip.io:{page.server.port}",
     ):
         assert page.request("GET", "/api/about", headers={"Host": host}).status == 403
     assert page.request("GET", "/api/about", headers={"Host": f"localhost:{page.server.port}"}).status == 200
+
+
+def test_a_page_through_a_tunnel_may_have_another_port_at_its_near_end(page: Page, made: Made) -> None:
+    near = "localhost:9000"
+    assert page.request("GET", "/", headers={"Host": near}).status == 200
+    body = mark_of(made.samples[0], verdict="withdrawn")
+    assert page.mark(body, Host=near, Origin=f"http://{near}").status == 200
+    # A page of another server on this machine is another origin still.
+    assert page.mark(body, Origin="http://127.0.0.1:9999").status == 403
 
 
 def test_a_mark_from_another_page_is_refused(page: Page, made: Made) -> None:
