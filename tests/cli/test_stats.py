@@ -97,6 +97,9 @@ def test_nothing_is_said_of_a_share_of_nothing(tmp_path: Path) -> None:
     file = ReviewFile(tmp_path / "set.reviews.jsonl")
     file.add(Review.of(sample.key, sample.pairs[0], 0, "unsure", "Ada"))
     assert "reviewers accepted" not in plain(out)
+    pytest.importorskip("matplotlib")
+    plain(out, "--html", tmp_path / "report.html")
+    assert "0.0 to 100.0 %" not in (tmp_path / "report.html").read_text()
     file.add(Review.of(sample.key, sample.pairs[0], -1, "right", "Ada"))
     assert "reviewers accepted 100 %" in plain(out)
 

@@ -129,6 +129,16 @@ def test_a_link_to_a_pair_that_is_gone_leaves_the_other_pairs_in_reach(browser: 
     assert all("404" in error for error in browser.errors())
 
 
+def test_brackets_of_every_layout_step_in_time(browser: Browser, page: Page) -> None:
+    browser.open(page)
+    first = browser.text(".heading code")
+    browser.js(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: ']', altKey: true, ctrlKey: true, bubbles: true, cancelable: true}))"
+    )
+    browser.until(lambda: browser.text(".heading code") != first, "AltGr and the key for ] do nothing")
+
+
 def test_a_conclusion_lights_the_sentences_before_it(browser: Browser, page: Page, made: Made) -> None:
     sample, pair, number = next(
         (sample, pair, n)

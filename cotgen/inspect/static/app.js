@@ -294,6 +294,8 @@ function stepQuestion(by) {
 async function queue() {
   const by = await showProgress(about, state.by || "task");
   await showReviewer();
+  // Under another name other marks are one's own.
+  if (sample) read();
   if (!by) return;
   if (!me.name) {
     say("Say who reviews first.");
@@ -365,7 +367,9 @@ const KEYS = {
 const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || at("dialog").open) return;
+  // Many layouts type brackets with AltGr, which Windows tells as Ctrl and Alt, or with Option.
+  const typed = event.altKey && "[]".includes(event.key);
+  if ((!typed && (event.ctrlKey || event.altKey)) || event.metaKey || at("dialog").open) return;
   const field = event.target.closest('input:not([type="checkbox"]), select, textarea');
   if (field) {
     if (event.key === "Escape") field.blur();
