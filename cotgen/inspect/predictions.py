@@ -58,14 +58,25 @@ class Predictions:
         return name, response
 
     def response(self, name: str) -> str | None:
-        """The reply to a pair, as it stands in the file; None where there is none."""
+        """The reply to a pair, as it stands in the file; None where there is none.
+
+        Raises:
+            CotgenError: the file is another one now.
+        """
         at = self._at.get(name)
         if at is None:
             return None
-        with self.path.open("rb") as file:
-            file.seek(self._places[at])
-            line = file.read(self._places[at + 1])
-        return str(orjson.loads(line)["response"])
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._places[at])
+                found = orjson.loads(file.read(self._places[at + 1]))
+            if found["pair"] != name:
+                raise ValueError(found["pair"])
+            return str(found["response"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CotgenError(
+                f"{self.path} was changed or removed since it was opened; end `cotgen view` and begin it again"
+            ) from error
 
 
 def _answer_in(response: str) -> str:
