@@ -9,6 +9,7 @@ import sys
 
 def main() -> None:
     """Run a command; the errors of cotgen become one sentence and an exit code, never a traceback."""
+    from cotgen.cli.console import harmless
     from cotgen.errors import CotgenError
 
     try:
@@ -19,7 +20,7 @@ def main() -> None:
 
         app()
     except CotgenError as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         sys.exit(error.exit_code)
     except UnicodeEncodeError as error:
         print(f"{error.object!a} is not UTF-8; rename the file or folder, or link to it with `ln -s`", file=sys.stderr)

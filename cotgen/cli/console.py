@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+#: Line breaks and tabs apart, no sign that a terminal obeys or that turns the direction of what follows.
+_OBEYED = {
+    sign: f"\\x{sign:02x}" if sign < 256 else f"\\u{sign:04x}"
+    for sign in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(sign) not in "\n\t"
+}
+
+
+def harmless(text: str) -> str:
+    """A text from a data set that somebody else made, as it can stand in a terminal."""
+    return text.translate(_OBEYED)
+
+
 def make_console() -> Console:
     """A console that goes on where its reader has gone, and keeps the lines of a log whole."""
     from rich.console import Console

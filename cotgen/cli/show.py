@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cotgen import dataset
+from cotgen.cli.console import harmless
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
 from cotgen.inspect.words import spell, words_of
@@ -37,7 +38,7 @@ def show_sample(console: Console, folder: Path, key: str, seed: int) -> None:
         key = min(keys, key=lambda name: (draw(seed, "show", name), name))
     priors = load_priors(folder)
     for style, line in lines_of(found[key].record, priors):
-        console.print(Text(line, style=style), soft_wrap=True)
+        console.print(Text(harmless(line), style=style), soft_wrap=True)
 
 
 def lines_of(sample: Sample, priors: Priors | None) -> Iterator[tuple[str, str]]:

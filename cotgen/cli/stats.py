@@ -40,8 +40,11 @@ def stats(
     from cotgen.records.base import canonical_json
     from cotgen.shards.files import write_bytes
 
-    if html is not None and html.resolve().is_relative_to(folder.resolve()):
-        raise CotgenError(f"{html} is in {folder}, which is sealed; give a file outside of it")
+    if html is not None and html.is_dir():
+        raise CotgenError(f"{html} is a folder; give a file, such as {html / 'report.html'}")
+    for sealed in (folder, *([against] if against else [])):
+        if html is not None and html.resolve().is_relative_to(sealed.resolve()):
+            raise CotgenError(f"{html} is in {sealed}, which is sealed; give a file outside of it")
     console = make_console()
     numbers = _count(console, folder, reviews)
     other = _count(console, against) if against else None
@@ -115,6 +118,8 @@ def _show(console: Console, folder: Path, numbers: Statistics, said: Sequence[st
     if numbers.read < frames:
         _print(console, f"Chains, labels and boxes: of {numbers.read:,} frames, drawn.")
     for row in numbers.reviews:
+        if not row.right + row.wrong:
+            continue
         share = f"{100 * row.share:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f} %)"
         what = "Chains as a whole" if row.basis == CHAIN else f"Sentences of basis {row.basis}"
         _print(console, f"{what} by {row.writer}: reviewers accepted {share} of {row.right + row.wrong:,}.")
@@ -161,9 +166,10 @@ def _show_changes(console: Console, one: Statistics, other: Statistics, names: t
     from cotgen.inspect.against import differences
     from cotgen.inspect.classes import display
 
-    changed = [
-        row for row in differences(one, other) if round(row.change, _digits(row)) and row.group != "share of a class"
-    ]
+    changed = [row for row in differences(one, other) if round(row.change, _digits(row))]
+    # The classes of sets have no distance, so that only their shares tell that they differ.
+    shares = [row for row in changed if row.group == "share of a class"]
+    changed = [row for row in changed if row.group != "share of a class"] or shares[:_SHOWN]
     if not changed:
         _print(console, f"\n{names[0]} and {names[1]} have the same numbers.")
         return

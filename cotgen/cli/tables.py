@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cotgen.cli.console import harmless
+
 if TYPE_CHECKING:
     from cotgen.evaluation.blind import BlindScore
     from cotgen.shards.diff import Diff
@@ -30,11 +32,11 @@ def _table(*columns: str) -> Table:
 
 def _row(table: Table, *cells: str) -> None:
     # Plain text: a cell may hold brackets, which rich would take for its own marks.
-    table.add_row(*(Text(cell) for cell in cells))
+    table.add_row(*(Text(harmless(cell)) for cell in cells))
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(harmless(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def show_verification(console: Console, folder: Path, report: VerifyReport) -> None:

@@ -60,6 +60,9 @@ def view(
     marks = reviews or (
         Path(f"{folder.replace('/', '--')}.reviews.jsonl") if first.fetch else reviews_file(first.path)
     )
+    for opened in folders:
+        if marks.resolve().is_relative_to(opened.path.resolve()):
+            raise CotgenError(f"{marks} is in {opened.path}, which is sealed; give a file outside of it as --reviews")
     marks_file = ReviewFile(marks)
     # What is wrong with a line of it is better said now than at the first sample.
     marks_file.marks()

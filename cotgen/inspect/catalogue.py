@@ -123,6 +123,11 @@ class Catalogue:
         """The number of a sample. Raises KeyError."""
         return self._sample_by_key[key]
 
+    @property
+    def shards(self) -> list[str]:
+        """The shards that it names, relative to the folder."""
+        return self._shards.values
+
     def place(self, sample: int) -> tuple[str, str, int]:
         """Key, shard and offset of a sample."""
         return self.keys[sample], self._shards.values[self._shards.codes[sample]], int(self._offsets[sample])
@@ -172,21 +177,18 @@ class Catalogue:
             found = [value in chosen for value in column.values]
         return column.matches(np.array(found, dtype=bool))
 
-    def search(self, query: str) -> Mask:
-        """The rows in whose key, id, task, answer or terms all words are found."""
-        mask = np.ones(self.pairs, dtype=bool)
+    def search(self, word: str) -> Mask:
+        """The rows in whose key, id, task, answer or terms a word is found; it is in lower case."""
         keys = pl.Series(self.keys, dtype=pl.String)
-        for word in words_in(query):
-            found = keys.str.contains(word, literal=True).to_numpy()[self.sample_of]
-            for name in ("id", "answer", "task"):
-                column = self.columns[name]
-                lowered = pl.Series(column.values, dtype=pl.String).str.to_lowercase()
-                found |= column.matches(lowered.str.contains(word, literal=True).to_numpy())
-            terms = [item for item in self.values("term") if word in item or word in name_of(item)]
-            if terms:
-                found |= self.mask("term", terms)
-            mask &= found
-        return mask
+        found: Mask = keys.str.contains(word, literal=True).to_numpy()[self.sample_of]
+        for name in ("id", "answer", "task"):
+            column = self.columns[name]
+            lowered = pl.Series(column.values, dtype=pl.String).str.to_lowercase()
+            found |= column.matches(lowered.str.contains(word, literal=True).to_numpy())
+        terms = [item for item in self.values("term") if word in item or word in name_of(item).lower()]
+        if terms:
+            found |= self.mask("term", terms)
+        return found
 
     def facets(self, masks: Mapping[str, Mask], others: Mask) -> dict[str, list[tuple[str, int]]]:
         """For each facet its values with the number of pairs that all other filters leave.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -66,6 +66,7 @@ class FrameCounts:
             source, _, kind = name.partition(".")
             named[source, kind] = {}
         frame = record["frame"]
+        boxes: dict[tuple[str, str, tuple[int, ...]], None] = {}
         for fact in record["facts"]:
             key = fact["source"], fact["kind"]
             terms = fact["terms"]
@@ -73,7 +74,10 @@ class FrameCounts:
             if fact["kind"] == "triplet" and len(terms) == 3:
                 self._triplets[fact["source"], record["split"], tuple(terms)] += 1
             if fact["box"] and frame["width"] and frame["height"]:
-                self._box(fact["source"], terms[0], fact["box"], frame["width"], frame["height"])
+                # One outline, whether it is told as an instrument, by its side or by its act.
+                boxes[fact["source"], terms[0], tuple(fact["box"])] = None
+        for source, thing, box in boxes:
+            self._box(source, thing, box, frame["width"], frame["height"])
         for (source, kind), found in named.items():
             if kind == "phase":
                 self._phase(record, source, found)
@@ -97,7 +101,7 @@ class FrameCounts:
             for other in names[n:]:
                 self._pairs[source, kind, one, other] += 1
 
-    def _box(self, source: str, term: str, box: list[int], width: int, height: int) -> None:
+    def _box(self, source: str, term: str, box: Sequence[int], width: int, height: int) -> None:
         x1, y1, x2, y2 = box
         thousandths = 1000 * (x2 - x1) * (y2 - y1)
         place = sum(thousandths >= limit * width * height for limit in AREAS)

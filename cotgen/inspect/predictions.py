@@ -59,9 +59,23 @@ class Predictions:
         return self.path.name if self.step is None else f"{self.path.name}, step {self.step}"
 
     def response(self, name: str) -> str | None:
-        """The reply to a pair, as it stands in the file; None where there is none."""
+        """The reply to a pair, as it stands in the file; None where there is none.
+
+        Raises:
+            CotgenError: the file is another one now.
+        """
         at = self._at.get(name)
-        return None if at is None else self._replies.one(at)
+        if at is None:
+            return None
+        try:
+            found, response = self._replies.one(at)
+            if found != name:
+                raise ValueError(found)
+            return response
+        except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
+            raise CotgenError(
+                f"{self.path} was changed or removed since it was opened; end `cotgen view` and begin it again"
+            ) from error
 
 
 class _Replies(Protocol):
@@ -69,8 +83,8 @@ class _Replies(Protocol):
         """(`key#id`, reply) in their order."""
         ...
 
-    def one(self, number: int) -> str:
-        """The reply of that number."""
+    def one(self, number: int) -> tuple[str, str]:
+        """(`key#id`, reply) of that number, as it stands there now."""
         ...
 
 
@@ -95,11 +109,11 @@ class _Lines:
                 f"{self._path} cannot be read ({error.strerror}); check the path after --predictions"
             ) from error
 
-    def one(self, number: int) -> str:
+    def one(self, number: int) -> tuple[str, str]:
         with self._path.open("rb") as file:
             file.seek(self._places[2 * number])
-            line = file.read(self._places[2 * number + 1])
-        return str(orjson.loads(line)["response"])
+            entry = orjson.loads(file.read(self._places[2 * number + 1]))
+        return str(entry["pair"]), str(entry["response"])
 
     def _read(self, line: bytes, number: int) -> tuple[str, str]:
         try:
@@ -140,9 +154,10 @@ class _Completions:
             which = "" if self._step is None else f" of step {self._step}"
             raise CotgenError(f"{self._folder} holds no completions{which}; leave --step out for the last")
 
-    def one(self, number: int) -> str:
+    def one(self, number: int) -> tuple[str, str]:
         path, row = self._files[self._places[2 * number]], self._places[2 * number + 1]
-        return text_of(pl.read_parquet(path, columns=["completion"])["completion"][row : row + 1].to_list()[0])
+        pair, completion = pl.read_parquet(path, columns=["pair", "completion"]).row(row)
+        return str(pair), text_of(completion)
 
 
 def _answer_in(response: str) -> str:

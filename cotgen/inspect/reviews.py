@@ -22,6 +22,7 @@ import pydantic
 
 from cotgen.errors import CotgenError
 from cotgen.records import BASES, Pair, Review, Sample, marked_sha256
+from cotgen.records.review import WHOLE_CHAIN
 from cotgen.shards.files import writable
 from cotgen.shards.index import scan_index
 from cotgen.shards.stored import Place, StoredRecords
@@ -30,6 +31,8 @@ from cotgen.shards.stored import Place, StoredRecords
 CHAIN = "chain"
 #: 97.5 % of the normal distribution: a 95 % interval has both its ends.
 _Z = 1.959964
+#: So many of the last bytes that were read tell whether it is still the same file.
+_KNOWN_BY = 4096
 #: (statement, sha256 of what was read): the thing that a mark of a pair speaks of.
 Thing: TypeAlias = tuple[int, str]
 
@@ -46,13 +49,16 @@ class ReviewFile:
     Attributes:
         path: the file; it need not exist.
         torn: lines that a killed writer left half-written.
+        version: changes whenever `marks` finds something else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.torn = 0
+        self.version = 0
         self._read = 0
-        self._lines = 0
+        self._breaks = 0
+        self._last = b""
         self._marks: dict[tuple[str, str, int, str], Review] = {}
 
     def marks(self) -> list[Review]:
@@ -64,11 +70,6 @@ class ReviewFile:
         self._take_in()
         return [mark for mark in self._marks.values() if mark.verdict != "withdrawn"]
 
-    @property
-    def version(self) -> int:
-        """Changes whenever `marks` has taken in more."""
-        return self._read
-
     def add(self, mark: Review) -> None:
         """Add a line; it is on disk when this returns.
 
@@ -77,6 +78,7 @@ class ReviewFile:
         """
         line = mark.to_json() + b"\n"
         with writable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
@@ -92,36 +94,45 @@ class ReviewFile:
     def _take_in(self) -> None:
         try:
             with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._read:
-                    # It is another file: somebody put an older copy in its place.
+                file.seek(max(0, self._read - len(self._last)))
+                if file.read(len(self._last)) != self._last:
+                    # It is another file: somebody put another copy in its place, shorter or longer.
                     self._forget()
-                file.seek(self._read)
+                    file.seek(0)
                 data = file.read()
         except FileNotFoundError:
+            self._forget()
             return
         except OSError as error:
             raise CotgenError(f"{self.path} cannot be read ({error.strerror}); check the file") from error
-        # What follows the last line break is being written, or was when its writer was killed.
-        whole = data[: data.rfind(b"\n") + 1]
+        # What follows the last line break is being written, or was when its writer was killed; unless it is whole, as in
+        # a file that was written by something else.
+        end = data.rfind(b"\n") + 1
+        if _is_json(data[end:]):
+            end = len(data)
+        whole = data[:end]
         try:
-            for line in whole.splitlines():
-                self._lines += 1
+            for number, line in enumerate(whole.split(b"\n"), start=self._breaks + 1):
                 if line.strip():
-                    self._one(line)
+                    self._one(line, number)
         except CotgenError:
             # The line may be mended, and then all is read again.
             self._forget()
             raise
-        self._read += len(whole)
+        if whole:
+            self._read += len(whole)
+            self._breaks += whole.count(b"\n")
+            self._last = whole[-_KNOWN_BY:]
+            self.version += 1
 
     def _forget(self) -> None:
-        self._read = self._lines = self.torn = 0
+        self.version += bool(self._read)
+        self._read = self._breaks = self.torn = 0
+        self._last = b""
         self._marks.clear()
 
-    def _one(self, line: bytes) -> None:
-        try:
-            orjson.loads(line)
-        except ValueError:
+    def _one(self, line: bytes, number: int) -> None:
+        if not _is_json(line):
             self.torn += 1
             return
         try:
@@ -129,12 +140,20 @@ class ReviewFile:
         except pydantic.ValidationError as error:
             wrong = ", ".join(sorted({str(item["loc"][0]) for item in error.errors() if item["loc"]})) or "the line"
             raise CotgenError(
-                f"{self.path}:{self._lines}: this is no mark of a reviewer (wrong: {wrong}); correct or remove the line"
+                f"{self.path}:{number}: this is no mark of a reviewer (wrong: {wrong}); correct or remove the line"
             ) from None
         name = (mark.reviewer, mark.pair, mark.statement, mark.sha256)
         # The one that takes its place stands at its own place in the order.
         self._marks.pop(name, None)
         self._marks[name] = mark
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def read_reviews(path: Path) -> list[Review]:
@@ -222,7 +241,10 @@ def acceptance(folder: Path, file: Path | None = None) -> Acceptance:
         shared += len(verdicts) > 1
         agreed += len(verdicts) > 1 and len(set(verdicts)) == 1
         verdict = "wrong" if "wrong" in verdicts else "right" if verdicts else "unsure"
-        counts.setdefault((own[0].basis or CHAIN, own[0].writer), Counter())[verdict] += 1
+        # The same words may rest on something else now, and be of another writer, than when they were marked.
+        pair, number = stored[own[0].pair], own[0].statement
+        basis = CHAIN if number == WHOLE_CHAIN else pair.statements[number].basis
+        counts.setdefault((basis, pair.writer), Counter())[verdict] += 1
     order = [*BASES, CHAIN]
     return Acceptance(
         shares=tuple(
@@ -255,7 +277,11 @@ def pairs_of(folder: Path, names: Iterable[str]) -> dict[str, Pair]:
     with StoredRecords(folder) as stored:
         rows = scan_index(folder).filter(pl.col("key").is_in(keys)).select("key", "split", "shard", "offset")
         for row in rows.unique(subset=["key"], keep="first", maintain_order=True).collect().iter_rows():
-            sample = Sample.from_json(stored.record(Place(*row))[0])
+            place = Place(*row)
+            try:
+                sample = Sample.from_json(stored.record(place)[0])
+            except pydantic.ValidationError as error:
+                raise CotgenError(f"the record of '{place.key}' is damaged; run `cotgen verify {folder}`") from error
             found |= {name: pair for pair in sample.pairs if (name := f"{sample.key}#{pair.id}") in wanted}
     return found
 

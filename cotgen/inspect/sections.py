@@ -502,7 +502,8 @@ def _reviews(numbers: Statistics) -> Iterator[Part]:
             tuple(
                 Row((
                     row.basis, row.writer, f"{row.right:,}", f"{row.wrong:,}", f"{row.unsure:,}",
-                    f"{100 * row.share:.1f} %", f"{100 * row.low:.1f} to {100 * row.high:.1f} %",
+                    *((f"{100 * row.share:.1f} %", f"{100 * row.low:.1f} to {100 * row.high:.1f} %")
+                      if row.right + row.wrong else ("–", "–")),
                 ))
                 for row in numbers.reviews
             ),

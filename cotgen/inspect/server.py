@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import traceback
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
@@ -101,24 +100,24 @@ class ViewServer:
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server.
 
-        Loopback is known by its three names. Elsewhere numbers are known too: no name can be made to point at them.
+        Loopback is known by its three names. Elsewhere numbers are known too: no name can be made to point at them. The
+        port may be another one: that of the near end of a tunnel.
         """
-        name, port = _split_host(host)
-        if port != self.port:
+        name = _name_in(host)
+        if not name:
             return False
         if not self.token:
-            return name in ("127.0.0.1", "localhost", "::1", self.host)
-        return name in (self.host, "localhost", _own_name(), socket.gethostname()) or _is_number(name)
+            return name in ("127.0.0.1", "localhost", "::1", self.host.lower())
+        own = (self.host, _own_name(), socket.gethostname())
+        return name in ("localhost", *(text.lower() for text in own)) or _is_number(name)
 
     def allows(self, cookie: str) -> bool:
         """Whether who asks has the token."""
         if not self.token:
             return True
-        try:
-            found = SimpleCookie(cookie).get(self.cookie)
-        except CookieError:
-            return False
-        return found is not None and self.is_token(found.value)
+        # Not http.cookies: it gives all up where another program on this host has set one that it cannot read.
+        pairs = (part.strip().partition("=") for part in cookie.split(";"))
+        return any(name == self.cookie and self.is_token(value) for name, _, value in pairs)
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token."""
@@ -198,7 +197,7 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
             """Answer, in words where something is wrong."""
             try:
                 if not server.knows(self.headers.get("Host", "")):
-                    self._close(403, "this server is not called so")
+                    self._close(403, "this server is not called so; open the address that it printed")
                     return
                 work()
             except UnknownError as error:
@@ -212,8 +211,11 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
                 self._close(500, "the viewer failed; its terminal says how")
 
         def _get(self) -> None:
-            parts = urlsplit(self.path)
-            asked = parse_qs(parts.query, keep_blank_values=False, max_num_fields=_NAMES)
+            try:
+                parts = urlsplit(self.path)
+                asked = parse_qs(parts.query, keep_blank_values=False, max_num_fields=_NAMES)
+            except ValueError:
+                raise UnknownError(f"this is no address, or one of more than {_NAMES} filters") from None
             if server.token and asked.get("token"):
                 self._enter(parts.path, asked)
                 return
@@ -264,7 +266,7 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
                 self._close(413, "a mark is not that long")
                 return
             data = self.rfile.read(int(length))
-            if urlsplit(self.path).path != "/api/review":
+            if self.path.partition("?")[0] != "/api/review":
                 raise UnknownError("there is nothing at this address")
             try:
                 body = orjson.loads(data)
@@ -293,14 +295,12 @@ def _handler_of(server: ViewServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _split_host(host: str) -> tuple[str, int]:
-    """Name and port of a Host header; ("", -1) where it is none."""
+def _name_in(host: str) -> str:
+    """The name in a Host header; "" where it is none."""
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         name, port = host, "80"
-    if not port.isdecimal() or len(port) > 5:
-        return "", -1
-    return name.strip("[]").lower(), int(port)
+    return name.strip("[]").lower() if port.isdecimal() and len(port) <= 5 else ""
 
 
 def _is_number(name: str) -> bool:
@@ -312,7 +312,7 @@ def _is_number(name: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_number(host) and ipaddress.ip_address(host).is_loopback)
+    return host.lower() == "localhost" or (_is_number(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _own_name() -> str:

@@ -22,9 +22,9 @@ import orjson
 from numpy.typing import NDArray
 
 from cotgen.errors import CotgenError
-from cotgen.inspect.catalogue import words_in
 from cotgen.records import BASES, canonical_json
 from cotgen.shards.files import temporary_name
+from cotgen.shards.manifest import load
 from cotgen.shards.stored import StoredRecords
 
 #: Raised when the file is laid out otherwise.
@@ -82,7 +82,7 @@ class TextIndex:
             try:
                 self._open()
                 return
-            except (sqlite3.Error, CotgenError):
+            except (sqlite3.Error, CotgenError, ValueError, KeyError):
                 self.file.unlink(missing_ok=True)
         threading.Thread(target=self._make, daemon=True).start()
 
@@ -120,12 +120,15 @@ class TextIndex:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(f"{self.file.resolve().as_uri()}?mode=ro", uri=True)
 
-    def search(self, query: str) -> NDArray[np.bool_] | None:
-        """The rows in whose question or chain all words are found, the beginnings of words included; None if not ready."""
+    def search(self, word: str) -> NDArray[np.bool_] | None:
+        """The rows in whose question or chain a word, or words side by side, are found; the beginning of the last will do.
+
+        None if not ready.
+        """
         if self.bases is None:
             return None
         mask = np.zeros(len(self.bases), dtype=bool)
-        phrase = " ".join(f'"{word.replace(chr(34), " ")}"*' for word in words_in(query))
+        phrase = f'"{word.replace(chr(34), " ")}"*'
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as db:
             # Words that are nothing but signs are no query, and found nowhere.
             # One string instead of 300,000 rows: a quarter of the time for a common word.
@@ -180,6 +183,8 @@ def write_text(folder: Path, file: Path) -> None:
             }
             db.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
             db.commit()
+            if load(folder).shards != stored.manifest.shards:
+                raise CotgenError("the data set was built anew while its chains were read")
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import threading
+import unicodedata
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -14,19 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from cotgen.errors import CotgenError
-from cotgen.inspect.catalogue import FACETS, Catalogue, Filter, Mask, Rows
+from cotgen.inspect.catalogue import FACETS, Catalogue, Filter, Mask, Rows, words_in
 from cotgen.inspect.explain import explain
 from cotgen.inspect.predictions import Predictions, read_reply
 from cotgen.inspect.reviews import ReviewFile, is_current
 from cotgen.inspect.text import TextIndex
 from cotgen.inspect.words import name_of
 from cotgen.ontology.knowledge import known_sentences
-from cotgen.records import BASES, VERDICTS, Pair, Review, Sample
+from cotgen.records import BASES, VERDICTS, Pair, Review, Sample, marked_sha256
 from cotgen.records.review import LONGEST_NOTE
-from cotgen.shards.manifest import load, load_priors
+from cotgen.shards.index import INDEX
+from cotgen.shards.manifest import MANIFEST, load, load_priors
 from cotgen.shards.stored import read_stored
 from cotgen.shards.tar import TarSample
 
@@ -37,7 +40,10 @@ ORDERS = ("stored", "time", "draw")
 REVIEWED = ("todo", "mine", "right", "wrong", "unsure", "disputed")
 REPLIES = ("same", "other", "none")
 DIFFERENCES = ("both", "only", "answer", "support", "writer", "chain")
+#: Signs without a shape of their own that names of some languages need.
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
 _PAGE = 200
+_MOST_WORDS = 64
 _REACH = 6
 _KEPT_RESULTS = 24
 _THUMBNAIL = (216, 162)
@@ -69,14 +75,50 @@ class Folder:
         self.priors = load_priors(path)
         self.text = TextIndex(path, text, len(self.catalogue.keys)) if text else None
         self.fetch = fetch
+        self._seen = (0, 0)
+        if foreign := set(self.catalogue.shards) - {shard.file for shard in self.manifest.shards}:
+            raise CotgenError(
+                f"{path / INDEX} names {min(foreign)[:200]!r}, which is no shard of this data set; copy it again"
+            )
+
+    def is_here(self, key: str) -> bool:
+        """Whether the shard of a sample is on this machine. Raises KeyError."""
+        return (self.path / self.catalogue.place(self.catalogue.sample(key))[1]).is_file()
 
     def read(self, key: str) -> TarSample:
-        """Record and picture of a sample. Raises UnknownError, or CotgenError where its shard is damaged."""
+        """Record and picture of a sample.
+
+        Raises:
+            UnknownError: there is none of this key.
+            CotgenError: its shard is damaged, or the folder is another one than was opened.
+        """
         try:
             number = self.catalogue.sample(key)
         except KeyError:
             raise UnknownError(f"{self.name} has no sample '{key}'") from None
-        _, shard, offset = self.catalogue.place(number)
+        self._check_same()
+        found = self._read(key, *self.catalogue.place(number)[1:])
+        self._check_same()
+        return found
+
+    def _check_same(self) -> None:
+        """The index in memory speaks of the shards that were there when it was read, and of no others."""
+        try:
+            stat = (self.path / MANIFEST).stat()
+            if (stat.st_ino, stat.st_mtime_ns) == self._seen:
+                return
+            now = load(self.path)
+        except (OSError, CotgenError):
+            now = None
+        # A new card changes the manifest as well, and nothing that is looked at here.
+        if now is None or (now.fingerprint, now.shards) != (self.manifest.fingerprint, self.manifest.shards):
+            raise CotgenError(
+                f"{self.path} was built anew, or has gone, since it was opened; end `cotgen view` and begin it again. "
+                "All marks are kept"
+            )
+        self._seen = stat.st_ino, stat.st_mtime_ns
+
+    def _read(self, key: str, shard: str, offset: int) -> TarSample:
         if self.fetch and not (self.path / shard).is_file():
             self.fetch(shard)
         return read_stored(self.path, shard, offset, key)
@@ -115,6 +157,7 @@ class Viewer:
         self._orders: dict[str, Rows] = {}
         self._thumbnails: OrderedDict[tuple[int, str], bytes] = OrderedDict()
         self._marks: tuple[int, dict[str, list[Review]]] = (-1, {})
+        self._hashes: dict[str, frozenset[tuple[int, str]]] = {}
 
     @property
     def catalogue(self) -> Catalogue:
@@ -180,10 +223,10 @@ class Viewer:
         if at >= 0 and "offset" not in asked:
             offset = max(0, at - at % max(1, limit))
         page = [self.catalogue.describe(int(row)) for row in rows[offset : offset + limit]]
-        marks = self._marks_by_pair()
+        _, marks = self._marks_by_pair()
         for entry in page:
-            own = marks.get(f"{entry['key']}#{entry['id']}", [])
-            entry["marks"] = sorted({mark.verdict for mark in own})
+            name = f"{entry['key']}#{entry['id']}"
+            entry["marks"] = sorted({mark.verdict for mark in self._current(name, marks.get(name, []))})
         return {"total": len(rows), "offset": offset, "at": at, "rows": page}
 
     def _position(self, rows: Rows, asked: Mapping[str, Sequence[str]]) -> int:
@@ -202,8 +245,9 @@ class Viewer:
         text = self.folders[0].text
         if text is not None and text.bases is not None:
             left = others.copy()
-            for mask in masks.values():
-                left &= mask
+            for name, mask in masks.items():
+                if name != "basis":
+                    left &= mask
             bases = text.bases[left]
             found["basis"] = [
                 (basis, int(np.count_nonzero(bases & (1 << number)))) for number, basis in enumerate(BASES)
@@ -215,7 +259,7 @@ class Viewer:
         folder = self._folder(build)
         record, stored = folder.record(key)
         shown = explain(record, folder.priors)
-        marks = self._marks_by_pair()
+        _, marks = self._marks_by_pair()
         for pair, plain in zip(record.pairs, shown["pairs"], strict=True):
             name = f"{key}#{pair.id}"
             plain["marks"] = [_told(mark) for mark in marks.get(name, []) if is_current(mark, pair)]
@@ -275,8 +319,12 @@ class Viewer:
 
     def progress(self, reviewer: str, by: str) -> dict[str, Any]:
         """What one reviewer has marked, in all and by stratum, and who else has."""
-        marks = [mark for own in self._marks_by_pair().values() for mark in own]
-        mine = [mark for mark in marks if mark.reviewer == reviewer]
+        _, marks = self._marks_by_pair()
+        mine = [
+            mark
+            for name, own in marks.items()
+            for mark in self._current(name, [mark for mark in own if mark.reviewer == reviewer])
+        ]
         pairs = {mark.pair for mark in mine}
         done: Counter[str] = Counter()
         by = by if by in STRATA else "task"
@@ -297,7 +345,7 @@ class Viewer:
             "chains": sum(mark.statement < 0 for mark in mine),
             "verdicts": dict(sorted(Counter(mark.verdict for mark in mine).items())),
             "strata": [[name, done[name]] for name in names],
-            "reviewers": sorted({mark.reviewer for mark in marks}),
+            "reviewers": sorted({mark.reviewer for own in marks.values() for mark in own}),
         }
 
     def mark(self, body: Any) -> dict[str, Any]:
@@ -312,9 +360,12 @@ class Viewer:
         fields = {"pair": str, "statement": int, "sha256": str, "verdict": str, "note": str, "reviewer": str}
         if not isinstance(body, dict) or any(type(body.get(name)) is not kind for name, kind in fields.items()):
             raise UnknownError(f"a mark has {', '.join(fields)}")
-        reviewer, note = " ".join(body["reviewer"].split()), body["note"].strip()
-        if not 1 <= len(reviewer) <= 80 or not reviewer.isprintable():
-            raise UnknownError("say who reviews, in at most 80 letters")
+        # One name however it was typed: machines compose letters differently.
+        reviewer = " ".join(unicodedata.normalize("NFC", body["reviewer"]).split())
+        note = body["note"].strip()
+        seen = reviewer.translate(_JOINERS)
+        if not seen or len(reviewer) > 80 or not seen.isprintable():
+            raise UnknownError("say who reviews, in at most 80 letters, without signs that cannot be seen")
         if body["verdict"] not in VERDICTS or len(note) > LONGEST_NOTE:
             raise UnknownError(f"a verdict is {', '.join(VERDICTS)}, a note has at most {LONGEST_NOTE:,} letters")
         key, _, id = body["pair"].partition("#")
@@ -333,7 +384,7 @@ class Viewer:
 
     def marks_of(self, name: str, pair: Pair) -> Any:
         """The marks on a pair as it is now."""
-        return [_told(mark) for mark in self._marks_by_pair().get(name, []) if is_current(mark, pair)]
+        return [_told(mark) for mark in self._marks_by_pair()[1].get(name, []) if is_current(mark, pair)]
 
     # Filters.
 
@@ -342,7 +393,8 @@ class Viewer:
             raise UnknownError(f"there is no data set {build}")
         return self.folders[build]
 
-    def _marks_by_pair(self) -> dict[str, list[Review]]:
+    def _marks_by_pair(self) -> tuple[int, dict[str, list[Review]]]:
+        """All marks by pair, and the version of the file that they are of."""
         with self._lock:
             marks = self.reviews.marks()
             if self._marks[0] != self.reviews.version:
@@ -350,7 +402,25 @@ class Viewer:
                 for mark in marks:
                     found.setdefault(mark.pair, []).append(mark)
                 self._marks = (self.reviews.version, found)
-            return self._marks[1]
+            return self._marks
+
+    def _current(self, name: str, marks: Sequence[Review]) -> list[Review]:
+        """Those of the marks on a pair that speak of what it says now; of a shard that is elsewhere all count."""
+        if marks and name not in self._hashes:
+            key, _, id = name.partition("#")
+            folder = self.folders[0]
+            try:
+                if folder.fetch and not folder.is_here(key):
+                    return list(marks)
+                # Thousands are read before a queue is there: no more of a record than it takes.
+                stored = orjson.loads(folder.read(key).json)["pairs"]
+                pairs = [Pair.model_validate(pair) for pair in stored if pair["id"] == id]
+            except (KeyError, TypeError, ValueError, CotgenError):
+                pairs = []
+            self._hashes[name] = frozenset(
+                (number, marked_sha256(pair, number)) for pair in pairs for number in range(-1, len(pair.statements))
+            )
+        return [mark for mark in marks if (mark.statement, mark.sha256) in self._hashes[name]]
 
     def _found(self, asked: Mapping[str, Sequence[str]]) -> tuple[Rows, dict[str, Mask], Mask]:
         """The rows in their order, the mask of each facet, and that of all other filters."""
@@ -363,8 +433,8 @@ class Viewer:
         more = tuple(_one(asked, name) for name in ("review", "reply", "differ"))
         bases = tuple(sorted(asked.get("basis", ())))
         text = self.folders[0].text
-        marks = self._marks_by_pair() if more[0] else {}
-        state = (text is not None and text.ready, self.reviews.version if more[0] else 0, _one(asked, "reviewer"))
+        version, marks = self._marks_by_pair() if more[0] else (0, {})
+        state = (text is not None and text.ready, version, _one(asked, "reviewer"))
         name = (tuple(sorted(wanted.values.items())), wanted.query, wanted.order, wanted.by, more, bases, state)
         with self._lock:
             if name in self._results:
@@ -375,7 +445,7 @@ class Viewer:
         if wanted.query:
             others &= self._searched(wanted.query)
         if bases and text and (mask := text.with_basis(bases)) is not None:
-            others &= mask
+            masks["basis"] = mask
         if more[0] in REVIEWED:
             others &= self._reviewed(more[0], _one(asked, "reviewer"), marks)
         if more[1] in REPLIES and self.predictions:
@@ -394,10 +464,16 @@ class Viewer:
         return rows, masks, others
 
     def _searched(self, query: str) -> Mask:
-        mask = self.catalogue.search(query)
+        words = list(dict.fromkeys(words_in(query)))
+        if len(words) > _MOST_WORDS:
+            raise UnknownError(f"a search has at most {_MOST_WORDS} words; put a sentence between quotes")
         text = self.folders[0].text
-        if text is not None and (found := text.search(query)) is not None:
-            mask |= found
+        mask = np.ones(self.catalogue.pairs, dtype=bool)
+        for word in words:
+            found = self.catalogue.search(word)
+            if text is not None and (said := text.search(word)) is not None:
+                found |= said
+            mask &= found
         return mask
 
     def _order(self, wanted: Filter) -> Rows | None:
@@ -428,12 +504,14 @@ class Viewer:
         return mask
 
     def _reviewed(self, what: str, reviewer: str, marks: Mapping[str, Sequence[Review]]) -> Mask:
-        if what in ("todo", "mine"):
-            mine = {name: 1 for name, own in marks.items() if any(mark.reviewer == reviewer for mark in own)}
-            return ~self._rows_named(mine) if what == "todo" else self._rows_named(mine)
-        if what == "disputed":
-            return self._rows_named({name: 1 for name, own in marks.items() if _disputed(own)})
-        return self._rows_named({name: 1 for name, own in marks.items() if any(m.verdict == what for m in own)})
+        def meant(own: Sequence[Review]) -> list[Review]:
+            if what in ("todo", "mine"):
+                return [mark for mark in own if mark.reviewer == reviewer]
+            return list(own) if what == "disputed" else [mark for mark in own if mark.verdict == what]
+
+        found = {name: self._current(name, meant(own)) for name, own in marks.items()}
+        chosen = {name: own for name, own in found.items() if own and (what != "disputed" or _disputed(own))}
+        return ~self._rows_named(chosen) if what == "todo" else self._rows_named(chosen)
 
     def _replied(self, what: str) -> Mask:
         assert self.predictions

@@ -113,7 +113,8 @@ class RewardArguments:
 SFT_DEFAULTS: dict[str, Any] = {
     "max_length": None,
     "ignore_data_skip": True,
-    "remove_unused_columns": True,
+    # `name` stays in a row, so that a sentence can say which one is meant.
+    "remove_unused_columns": False,
     "save_total_limit": 2,
 }
 GRPO_DEFAULTS: dict[str, Any] = {

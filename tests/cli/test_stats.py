@@ -11,10 +11,12 @@ from typer.testing import CliRunner, Result
 from cotgen.cli.commands import app
 from cotgen.errors import CotgenError
 from cotgen.inspect.record import Statistics
+from cotgen.inspect.reviews import ReviewFile
+from cotgen.records import Review, Sample
 from cotgen.shards.merge import merge
 from cotgen.shards.strip import without_pictures
 from cotgen.shards.verify import verify
-from tests.shards.samples import make, write_folder
+from tests.shards.samples import Made, make, write_folder
 
 
 def run(*arguments: object) -> Result:
@@ -73,10 +75,45 @@ def test_merged_folders_and_folders_of_one_split_and_task(tmp_path: Path) -> Non
     assert "difference" in text and "+8" in text
 
 
+def test_folders_that_differ_only_in_the_classes_of_sets_do_not_have_the_same_numbers(tmp_path: Path) -> None:
+    made = make(["cholec80/01"], tasks=["tool_presence"])
+    one = write_folder(made, tmp_path / "one")
+    assert "have the same numbers" in plain(one, "--against", one)
+
+    def other(sample: Sample) -> Sample:
+        (pair,) = sample.pairs
+        return sample.model_copy(update={"pairs": [pair.model_copy(update={"answer": "irrigator"})]})
+
+    changed = [other(sample) for sample in made.samples]
+    write_folder(Made(changed, made.pictures), tmp_path / "other", fingerprint="e" * 64)
+    text = plain(one, "--against", tmp_path / "other")
+    assert "have the same numbers" not in text and "share of a class" in text
+
+
+def test_nothing_is_said_of_a_share_of_nothing(tmp_path: Path) -> None:
+    made = make(["cholec80/01"], tasks=["phase"])
+    out = write_folder(made, tmp_path / "set")
+    sample = made.samples[0]
+    file = ReviewFile(tmp_path / "set.reviews.jsonl")
+    file.add(Review.of(sample.key, sample.pairs[0], 0, "unsure", "Ada"))
+    assert "reviewers accepted" not in plain(out)
+    pytest.importorskip("matplotlib")
+    plain(out, "--html", tmp_path / "report.html")
+    assert "0.0 to 100.0 %" not in (tmp_path / "report.html").read_text()
+    file.add(Review.of(sample.key, sample.pairs[0], -1, "right", "Ada"))
+    assert "reviewers accepted 100 %" in plain(out)
+
+
 def test_the_report_lies_outside_of_the_folder(embedded: Path, tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match="give a file outside of it"):
         raise run(embedded, "--html", embedded / "report.html").exception or AssertionError
     assert not (embedded / "report.html").exists()
+    other = write_folder(make(seconds=2), tmp_path / "other")
+    with pytest.raises(CotgenError, match="give a file outside of it"):
+        raise run(embedded, "--against", other, "--html", other / "report.html").exception or AssertionError
+    assert verify(other).ok
+    with pytest.raises(CotgenError, match=r"is a folder; give a file"):
+        raise run(embedded, "--html", tmp_path).exception or AssertionError
 
 
 @pytest.mark.slow
@@ -110,3 +147,18 @@ def test_a_damaged_folder_is_a_sentence(embedded: Path, tmp_path: Path, what: st
     error = run(folder).exception
     assert isinstance(error, CotgenError)
     assert str(error).startswith((str(folder), "data/", "train-", "test-", "validation-"))
+
+
+def test_texts_of_others_give_the_terminal_no_orders(tmp_path: Path) -> None:
+    """Answers of a folder from elsewhere may hold anything; a terminal obeys escapes: one gives its window another name."""
+    made = make(["cholec80/01"], tasks=["phase"])
+    planted = "Prep\x1b]0;mine\x07\x1b[31m\u202earation"
+
+    def other(sample: Sample) -> Sample:
+        pairs = [pair.model_copy(update={"answer": planted, "question": planted}) for pair in sample.pairs]
+        return sample.model_copy(update={"pairs": pairs})
+
+    folder = write_folder(Made([other(sample) for sample in made.samples], made.pictures), tmp_path / "set")
+    for output in (plain(folder), CliRunner().invoke(app, ["show", str(folder)]).output):
+        assert "Prep\\x1b]0;mine" in output
+        assert not set(output) & set("\x1b\x07\u202e")

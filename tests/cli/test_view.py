@@ -54,6 +54,9 @@ def test_what_keeps_it_from_beginning_is_a_sentence(folder: Path, tmp_path: Path
     view = start(folder, "--predictions", wrong, home=tmp_path)
     _, errors = view.communicate(timeout=20)
     assert view.returncode and "predictions.jsonl:2: expected" in errors
+    view = start(folder, "--reviews", folder / "reviews.jsonl", home=tmp_path)
+    _, errors = view.communicate(timeout=20)
+    assert view.returncode and "which is sealed; give a file outside of it" in errors
 
 
 def test_a_mistyped_folder_that_could_be_a_name_on_the_hub_is_told_as_both(

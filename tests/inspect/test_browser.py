@@ -116,6 +116,29 @@ def test_a_person_looks_filters_and_sees_what_a_sentence_rests_on(browser: Brows
     assert browser.errors() == []
 
 
+def test_a_link_to_a_pair_that_is_gone_leaves_the_other_pairs_in_reach(browser: Browser, page: Page) -> None:
+    browser.open(page, "?key=cholec80-99-000000&id=phase.open&task=phase")
+    assert "has no sample" in browser.text("#message") and "cannot be shown" in browser.text("#read")
+    assert browser.count("#pairs .pair") > 0 and browser.count('input[data-facet="task"]') > 0
+    browser.keys("\ue014")
+    browser.until(lambda: browser.text(".heading code"), "the next pair does not come")
+    browser.js("document.getElementById('query').value = arguments[0]", " ".join(f"w{number}" for number in range(99)))
+    browser.js("document.getElementById('search').requestSubmit()")
+    browser.until(lambda: "at most" in browser.text("#message"), "nothing is said of a search that is refused")
+    # Both refusals, and nothing else.
+    assert all("404" in error for error in browser.errors())
+
+
+def test_brackets_of_every_layout_step_in_time(browser: Browser, page: Page) -> None:
+    browser.open(page)
+    first = browser.text(".heading code")
+    browser.js(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: ']', altKey: true, ctrlKey: true, bubbles: true, cancelable: true}))"
+    )
+    browser.until(lambda: browser.text(".heading code") != first, "AltGr and the key for ] do nothing")
+
+
 def test_a_conclusion_lights_the_sentences_before_it(browser: Browser, page: Page, made: Made) -> None:
     sample, pair, number = next(
         (sample, pair, n)

@@ -54,3 +54,16 @@ def test_what_is_no_folder_of_completions_is_said(tmp_path: Path) -> None:
     with pytest.raises(CotgenError, match="has no steps"):
         Predictions(lines, step=1)
     assert Predictions(lines).response("a#b.c") == "x"
+
+
+def test_completions_that_are_replaced_meanwhile_are_not_shown_as_the_old_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "completions"
+    path = logged(folder, 10, ("a#phase.open", "x"), ("b#phase.open", "y"))
+    opened = Predictions(folder)
+    logged(folder, 10, ("b#phase.open", "y"))
+    for pair in ("a#phase.open", "b#phase.open"):
+        with pytest.raises(CotgenError, match="was changed or removed since it was opened"):
+            opened.response(pair)
+    path.unlink()
+    with pytest.raises(CotgenError, match="was changed or removed"):
+        opened.response("a#phase.open")

@@ -68,6 +68,22 @@ def test_a_line_cut_off_by_a_kill_loses_nothing_else(made: Made, tmp_path: Path)
     assert reader.torn == 1
 
 
+def test_a_last_mark_without_a_line_break_counts(made: Made, tmp_path: Path) -> None:
+    """Scripts and editors leave it out; a mark that was cut off is no JSON, so the two are told apart."""
+    path = tmp_path / "reviews.jsonl"
+    one, two, three = (mark(sample, "wrong") for sample in made.samples[:3])
+    path.write_bytes(one.to_json() + b"\r\n" + two.to_json())
+    assert len(wrong_things(path)) == 2
+    reader = ReviewFile(path)
+    assert reader.marks() == [one, two]
+    ReviewFile(path).add(three)
+    assert reader.marks() == ReviewFile(path).marks() == [one, two, three] and reader.torn == 0
+    with path.open("ab") as file:
+        file.write(b"{}\n")
+    with pytest.raises(CotgenError, match=r"reviews\.jsonl:4"):
+        reader.marks()
+
+
 def test_a_line_that_is_no_mark_is_named(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl"
     path.write_bytes(mark(made.samples[0], "right").to_json() + b'\n{"pair": "x"}\n')
@@ -93,6 +109,14 @@ def test_a_file_that_was_replaced_is_read_anew(made: Made, tmp_path: Path) -> No
     assert reader.marks() == [one, two]
     path.write_bytes(two.to_json() + b"\n")
     assert reader.marks() == [two]
+    # Longer than what was read, or of the same length: still another file.
+    three = mark(made.samples[2], "wrong", reviewer="Somebody with a longer name")
+    for lines in ([three, one], [one, three]):
+        version = reader.version
+        path.write_bytes(b"".join(item.to_json() + b"\n" for item in lines))
+        assert reader.marks() == lines and reader.version != version
+    path.unlink()
+    assert reader.marks() == []
 
 
 def _mark_many(path: Path, reviewer: str, number: int) -> None:
@@ -194,6 +218,33 @@ def test_shares_count_a_thing_once_and_stale_marks_apart(made: Made, folder: Pat
     assert found.stale == 1
     assert (found.shared, found.agreed) == (2, 1)
     assert found.reviewers == {"Ada": 5, "Bo": 3}
+
+
+def test_shares_are_of_the_writer_and_the_basis_that_a_sentence_has_now(made: Made, tmp_path: Path) -> None:
+    """The same words written anew keep their mark, and count for whoever wrote them and for what they rest on now."""
+    path = tmp_path / "reviews.jsonl"
+    sample = made.samples[0]
+    number = next(n for n, item in enumerate(sample.pairs[0].statements) if item.basis == "label")
+    ReviewFile(path).add(mark(sample, "right", statement=number))
+    ReviewFile(path).add(mark(sample, "right", statement=-1))
+    said = sample.pairs[0].statements[number].model_copy(update={"basis": "visual", "evidence": ["seen:teacher/m/1"]})
+    statements = [*sample.pairs[0].statements[:number], said, *sample.pairs[0].statements[number + 1 :]]
+    pair = sample.pairs[0].model_copy(update={"writer": "teacher/m/1", "statements": statements})
+    again = sample.model_copy(update={"pairs": [pair, *sample.pairs[1:]]})
+    folder = write_folder(Made([again, *made.samples[1:]], made.pictures), tmp_path / "again")
+    found = acceptance(folder, path)
+    assert found.stale == 0
+    assert {(share.basis, share.writer) for share in found.shares} == {
+        ("visual", "teacher/m/1"),
+        ("chain", "teacher/m/1"),
+    }
+
+
+def test_the_folder_of_the_marks_is_made_when_the_first_is_kept(made: Made, tmp_path: Path) -> None:
+    file = ReviewFile(tmp_path / "marks" / "of-today" / "reviews.jsonl")
+    assert file.marks() == []
+    file.add(mark(made.samples[0], "right"))
+    assert len(file.marks()) == 1
 
 
 def test_a_folder_without_marks_has_none(folder: Path) -> None:

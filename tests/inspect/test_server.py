@@ -2,18 +2,22 @@
 
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 from PIL import Image
 
 from cotgen.chains.render import render_chain
-from cotgen.inspect.reviews import read_reviews
+from cotgen.errors import CotgenError
+from cotgen.inspect.reviews import ReviewFile, read_reviews
 from cotgen.inspect.text import write_text
-from cotgen.records import Sample, marked_sha256
+from cotgen.inspect.viewer import Folder
+from cotgen.records import Review, Sample, marked_sha256
 from tests.inspect.served import Page, serving
 from tests.shards.samples import SIZE, Made, make, write_folder
 
@@ -106,6 +110,43 @@ def test_a_search_goes_by_names_and_answers_at_once(page: Page, made: Made) -> N
     assert page.get("/api/page?q=nothing-is-called-so")["total"] == 0
 
 
+def test_words_of_one_search_may_stand_in_the_name_and_in_the_chain(folder: Path, made: Made, tmp_path: Path) -> None:
+    write_text(folder, tmp_path / "text.0.sqlite")
+    sample = made.samples[3]
+    with serving(folder, reviews=tmp_path / "reviews.jsonl", text=tmp_path / "text.sqlite") as page:
+        text = "is in view"
+        wanted = [
+            pair.id
+            for pair in sample.pairs
+            if any(text in words for words in (pair.question, *(item.text for item in pair.statements)))
+        ]
+        found = page.get(f"/api/page?q={sample.key}+%22is+in+view%22")
+        assert [row["id"] for row in found["rows"]] == wanted != []
+        # A word in each of a thousand would keep the server busy for minutes.
+        many = "+".join(f"w{n}" for n in range(1000))
+        answer = page.request("GET", f"/api/page?q={many}")
+        assert answer.status == 404 and "at most" in answer.json["error"]
+        assert page.get("/api/page?q=" + "+".join(["hook"] * 1000))["total"] > 0
+
+
+def test_what_a_basis_leaves_is_counted_without_its_own_filter(folder: Path, made: Made, tmp_path: Path) -> None:
+    write_text(folder, tmp_path / "text.0.sqlite")
+    bases = [
+        {item.basis for item in pair.statements}
+        for sample in made.samples
+        if sample.split == "train"
+        for pair in sample.pairs
+    ]
+    counts = {basis: sum(basis in own for own in bases) for basis in set().union(*bases)}
+    assert len(counts) > 1
+    with serving(folder, reviews=tmp_path / "reviews.jsonl", text=tmp_path / "text.sqlite") as page:
+        for basis, count in counts.items():
+            assert page.get(f"/api/page?split=train&basis={basis}")["total"] == count
+            facets = page.get(f"/api/facets?split=train&basis={basis}")
+            assert {name: n for name, n in facets["basis"] if n} == counts
+            assert sum(n for _, n in facets["task"]) == count
+
+
 def test_where_a_pair_stands_in_a_filter(page: Page) -> None:
     rows = page.get("/api/page?task=phase&order=time&limit=200")["rows"]
     for number, row in list(enumerate(rows))[::7]:
@@ -176,6 +217,93 @@ def test_marks_of_another_form_are_refused_in_words(page: Page, made: Made, wron
     assert len(read_reviews_or_none(page)) == before
 
 
+def test_marks_on_what_a_chain_no_longer_says_leave_the_pair_to_be_read(
+    folder: Path, made: Made, tmp_path: Path
+) -> None:
+    path = tmp_path / "reviews.jsonl"
+    one, two = made.samples[:2]
+    file = ReviewFile(path)
+    kept = Review.of(one.key, one.pairs[0], 0, "wrong", "Ada")
+    file.add(kept)
+    stale = Review.of(two.key, two.pairs[0], 0, "wrong", "Ada").model_copy(update={"sha256": "0" * 64})
+    file.add(stale)
+    file.add(stale.model_copy(update={"verdict": "right", "reviewer": "Bo"}))
+    file.add(kept.model_copy(update={"pair": "cholec80-79-000000#phase.open"}))
+    pairs = sum(len(sample.pairs) for sample in made.samples)
+    with serving(folder, reviews=path) as page:
+        assert page.get("/api/page?review=todo&reviewer=Ada")["total"] == pairs - 1
+        assert page.get("/api/page?review=mine&reviewer=Ada")["total"] == 1
+        assert page.get("/api/page?review=wrong")["total"] == 1
+        assert page.get("/api/page?review=disputed")["total"] == 0
+        assert page.get("/api/progress?reviewer=Ada&by=task")["pairs"] == 1
+        rows = {(row["key"], row["id"]): row["marks"] for row in page.get("/api/page?limit=200")["rows"]}
+        assert rows[one.key, one.pairs[0].id] == ["wrong"] and rows[two.key, two.pairs[0].id] == []
+
+
+def test_names_are_one_name_however_they_are_typed(folder: Path, made: Made, tmp_path: Path) -> None:
+    sample = made.samples[0]
+    with serving(folder, reviews=tmp_path / "reviews.jsonl") as page:
+        for name in ("J\u00f6rg", "Jo\u0308rg", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"):
+            assert page.mark(mark_of(sample, reviewer=name)).status == 200
+        assert len(page.get(f"/api/sample?key={sample.key}")["pairs"][0]["marks"]) == 2
+        for name in ("\x1b[31mAda", "A\u202eda", "A\0da", "\u200d"):
+            assert page.mark(mark_of(sample, reviewer=name)).status == 404
+
+
+def test_a_folder_that_was_built_anew_is_not_shown_by_its_old_index(made: Made, tmp_path: Path) -> None:
+    folder = write_folder(made, tmp_path / "set")
+    sample = made.samples[0]
+    with serving(folder, reviews=tmp_path / "reviews.jsonl") as page:
+        assert page.request("GET", f"/picture/0/{sample.key}.jpg").status == 200
+        # The same files with another time stamp, as a card that is put in place leaves them, are the same data set.
+        (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+        assert page.request("GET", f"/api/sample?key={sample.key}").status == 200
+        shutil.rmtree(folder)
+        write_folder(make(tasks=["phase"]), folder, fingerprint="e" * 64)
+        for answer in (
+            page.request("GET", f"/api/sample?key={sample.key}"),
+            page.request("GET", f"/picture/0/{sample.key}.jpg"),
+            page.mark(mark_of(sample)),
+        ):
+            assert answer.status == 500 and "built anew" in answer.json["error"]
+    assert not (tmp_path / "reviews.jsonl").exists()
+
+
+def test_an_index_names_no_file_outside_of_its_folder(made: Made, tmp_path: Path) -> None:
+    folder = write_folder(made, tmp_path / "set")
+    index = pl.read_parquet(folder / "index.parquet")
+    (tmp_path / "private.tar").write_bytes(next((folder / "data").glob("*.tar")).read_bytes())
+    index.with_columns(pl.lit("../private.tar").alias("shard")).write_parquet(folder / "index.parquet")
+    with pytest.raises(CotgenError, match="no shard of"):
+        Folder(folder, None)
+
+
+def test_replies_of_a_file_that_changed_are_not_taken_for_those_that_were_read(
+    folder: Path, made: Made, tmp_path: Path
+) -> None:
+    one, two = made.samples[:2]
+    path = tmp_path / "predictions.jsonl"
+
+    def write(*samples: Sample) -> None:
+        lines = [{"pair": f"{item.key}#{item.pairs[0].id}", "response": f"of {item.key}"} for item in samples]
+        path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+
+    write(one, two)
+    with serving(folder, reviews=tmp_path / "reviews.jsonl", predictions=path) as page:
+        assert page.get(f"/api/sample?key={two.key}")["pairs"][0]["reply"]["response"] == f"of {two.key}"
+        write(two, one)
+        answer = page.request("GET", f"/api/sample?key={two.key}")
+        assert answer.status == 500 and "was changed" in answer.json["error"]
+        path.unlink()
+        assert page.request("GET", f"/api/sample?key={two.key}").status == 500
+
+
+def test_addresses_that_are_none_are_said_in_words(page: Page) -> None:
+    for path in ("http://[", "/api/page?" + "&".join(["term=x"] * 500)):
+        answer = page.request("GET", path)
+        assert answer.status == 404 and "no address" in answer.json["error"]
+
+
 def read_reviews_or_none(page: Page) -> list[Any]:
     path = page.server.viewer.reviews.path
     return read_reviews(path) if path.exists() else []
@@ -186,12 +314,22 @@ def test_a_request_by_another_name_is_refused(page: Page) -> None:
     for host in (
         "evil.example",
         f"evil.example:{page.server.port}",
-        "127.0.0.1:1",
+        "127.0.0.1:x",
+        ":8765",
         "",
         f"127.0.0.1.nip.io:{page.server.port}",
     ):
         assert page.request("GET", "/api/about", headers={"Host": host}).status == 403
     assert page.request("GET", "/api/about", headers={"Host": f"localhost:{page.server.port}"}).status == 200
+
+
+def test_a_page_through_a_tunnel_may_have_another_port_at_its_near_end(page: Page, made: Made) -> None:
+    near = "localhost:9000"
+    assert page.request("GET", "/", headers={"Host": near}).status == 200
+    body = mark_of(made.samples[0], verdict="withdrawn")
+    assert page.mark(body, Host=near, Origin=f"http://{near}").status == 200
+    # A page of another server on this machine is another origin still.
+    assert page.mark(body, Origin="http://127.0.0.1:9999").status == 403
 
 
 def test_a_mark_from_another_page_is_refused(page: Page, made: Made) -> None:
@@ -241,6 +379,12 @@ def test_another_address_than_loopback_needs_the_token(folder: Path, tmp_path: P
         assert page.request("GET", "/api/about", headers=let_in).status == 200
         other = {**let_in, "Host": f"evil.example:{page.server.port}"}
         assert page.request("GET", "/api/about", headers=other).status == 403
+        # Cookies know no ports: those of other programs on the host come along, in whatever form.
+        for foreign in ('state={"a": 1}', "x", "a@b=c d", 'open="'):
+            beside = {"Cookie": f"{foreign}; {let_in['Cookie']}; {foreign}"}
+            assert page.request("GET", "/api/about", headers=beside).status == 200
+        page.server.host = "Theatre-3"
+        assert page.server.knows(f"theatre-3:{page.server.port}")
 
 
 def test_a_data_set_without_pictures(made: Made, tmp_path: Path) -> None:

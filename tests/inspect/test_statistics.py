@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from cotgen.chains.diversity import entropy_bits, skeleton
+from cotgen.inspect.frames import FrameCounts
 from cotgen.inspect.record import Balance, Spread, Statistics, bits_of
 from cotgen.inspect.reviews import ReviewFile
 from cotgen.inspect.statistics import statistics
@@ -69,6 +70,19 @@ def test_questions_of_yes_and_no_say_what_they_ask_about(made: Made, numbers: St
 
 def balance(numbers: Statistics, kind: str, split: str) -> Balance:
     return next(row for row in numbers.balance if (row.kind, row.split) == (kind, split))
+
+
+def test_an_outline_that_is_told_as_an_instrument_and_as_its_act_is_one_box(made: Made) -> None:
+    record = next(s for s in made.samples if s.frame.width).model_dump(by_alias=True)
+    fact = {"id": "cholect50.triplet.9", "kind": "triplet", "box": [1, 2, 9, 12], "value": 1.0, "source": "cholect50"}
+    act = {**fact, "terms": ["instrument.hook", "verb.dissect", "anatomy.gallbladder"]}
+    tool = {**fact, "id": "cholect50.instrument.9", "kind": "instrument", "terms": ["instrument.hook"]}
+    second = {**tool, "id": "cholect50.instrument.10", "box": [20, 2, 29, 12]}
+    counts = FrameCounts()
+    counts.add({**record, "facts": [act, tool, second]})
+    (boxes,) = counts.boxes()
+    assert (boxes.boxes, sum(boxes.areas)) == (2, 2)
+    assert max(max(row) for row in boxes.cover) == 1
 
 
 def test_a_ribbon_has_the_phase_of_each_second(made: Made, numbers: Statistics) -> None:

@@ -1,7 +1,10 @@
 """The texts of chains, read by a process of its own that leaves nothing behind when the viewer is killed."""
 
+import contextlib
+import io
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -10,8 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cotgen.errors import CotgenError
 from cotgen.inspect.text import TextIndex, cache_file, write_text
-from tests.shards.samples import Made
+from cotgen.shards.manifest import load
+from tests.shards.samples import Made, write_folder
 
 
 def ready(index: TextIndex) -> None:
@@ -43,6 +48,36 @@ def test_a_damaged_file_is_written_anew(folder: Path, made: Made, tmp_path: Path
     index.start()
     ready(index)
     assert index.ready and index.problem == ""
+
+
+def test_a_file_of_another_make_is_written_anew(folder: Path, made: Made, tmp_path: Path) -> None:
+    file = tmp_path / "text.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB)")
+    index = TextIndex(folder, file, len(made.samples))
+    index.start()
+    ready(index)
+    assert index.ready and index.problem == ""
+
+
+def test_texts_of_a_folder_that_was_built_anew_meanwhile_are_not_kept(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be found again under the name of a data set that does not hold them."""
+    folder = write_folder(made, tmp_path / "set")
+
+    class Rebuilds(io.StringIO):
+        def write(self, text: str) -> int:
+            manifest = load(folder)
+            shards = [shard.model_copy(update={"sha256": "0" * 64}) for shard in manifest.shards]
+            (folder / "manifest.json").write_bytes(manifest.model_copy(update={"shards": shards}).to_json())
+            return len(text)
+
+    monkeypatch.setattr("cotgen.inspect.text._TOLD_EVERY", 1)
+    monkeypatch.setattr(sys, "stdout", Rebuilds())
+    with pytest.raises(CotgenError, match="built anew"):
+        write_text(folder, tmp_path / "text" / "text.sqlite")
+    assert list((tmp_path / "text").iterdir()) == []
 
 
 def test_where_it_cannot_be_kept_it_says_so(folder: Path, tmp_path: Path) -> None:

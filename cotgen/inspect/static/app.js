@@ -40,8 +40,17 @@ async function show() {
     }
     const wanted = [ask("/api/sample", { key: state.key })];
     if (about.folders.length > 1) wanted.push(ask("/api/sample", { key: state.key, build: 1 }).catch(() => null));
-    const [found, beside] = await Promise.all(wanted);
+    const [found, beside] = await Promise.all(wanted).catch((error) => {
+      if (now === turn) say(error.message, 20000);
+      return [null];
+    });
     if (now !== turn) return;
+    if (!found) {
+      // Such as a link to a pair that is no longer there: the filters and the other pairs are.
+      nothing("This sample cannot be shown.");
+      await aside(now);
+      return;
+    }
     [sample, other] = [found, beside || null];
     pair = sample.pairs.find((item) => item.id === state.id) || sample.pairs[0];
     if (pair.id !== state.id) {
@@ -55,10 +64,10 @@ async function show() {
   }
 }
 
-function nothing() {
+function nothing(why = "No pair is left by these filters.") {
   sample = pair = null;
   for (const name of ["frame", "evidence", "strip", "facts"]) at(name).replaceChildren();
-  at("read").replaceChildren(Object.assign(document.createElement("p"), { className: "none", textContent: "No pair is left by these filters." }));
+  at("read").replaceChildren(Object.assign(document.createElement("p"), { className: "none", textContent: why }));
   at("position").textContent = "0 of 0";
 }
 
@@ -114,7 +123,7 @@ async function aside(now) {
     }),
     showFilters(about, me.name, change, toggle, clear),
   ];
-  if (state.key) {
+  if (sample) {
     jobs.push(
       ask("/api/strip", { key: state.key }).then((near) => {
         if (now === turn && sample) showStrip(near, sample, version(), (item) => goTo({ key: item.key, id: pair.id }));
@@ -197,8 +206,13 @@ function clear() {
 async function refilter() {
   place = 0;
   if (state.key) {
-    const found = await ask("/api/page", withNumbers(filterQuery(me.name), { key: state.key, id: state.id, limit: 1 }));
-    if (found.at < 0) state.key = state.id = state.s = "";
+    try {
+      const found = await ask("/api/page", withNumbers(filterQuery(me.name), { key: state.key, id: state.id, limit: 1 }));
+      if (found.at < 0) state.key = state.id = state.s = "";
+    } catch (error) {
+      say(error.message, 20000);
+      return;
+    }
   }
   writeAddress();
   delete document.body.dataset.ready;
@@ -261,8 +275,10 @@ async function judge(verdict) {
   }
   state.s = String(n);
   writeAddress(true);
+  const of = pair;
   await marks.mark(n, verdict);
-  document.querySelector(`#read [data-main] [data-n="${n}"]`)?.focus({ preventScroll: true });
+  // Whoever is at another pair by now has not chosen a sentence there.
+  if (pair === of) document.querySelector(`#read [data-main] [data-n="${n}"]`)?.focus({ preventScroll: true });
 }
 
 async function stepInTime(by) {
@@ -278,6 +294,8 @@ function stepQuestion(by) {
 async function queue() {
   const by = await showProgress(about, state.by || "task");
   await showReviewer();
+  // Under another name other marks are one's own.
+  if (sample) read();
   if (!by) return;
   if (!me.name) {
     say("Say who reviews first.");
@@ -349,7 +367,9 @@ const KEYS = {
 const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || at("dialog").open) return;
+  // Many layouts type brackets with AltGr, which Windows tells as Ctrl and Alt, or with Option.
+  const typed = event.altKey && "[]".includes(event.key);
+  if ((!typed && (event.ctrlKey || event.altKey)) || event.metaKey || at("dialog").open) return;
   const field = event.target.closest('input:not([type="checkbox"]), select, textarea');
   if (field) {
     if (event.key === "Escape") field.blur();

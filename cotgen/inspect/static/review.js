@@ -12,7 +12,7 @@ const NAME = "cotgen-reviewer";
 export const me = { name: localStorage.getItem(NAME) || "" };
 
 function setName(name) {
-  me.name = name.trim().split(/\s+/).join(" ").slice(0, 80);
+  me.name = name.normalize("NFC").trim().split(/\s+/).join(" ").slice(0, 80);
   localStorage.setItem(NAME, me.name);
 }
 
