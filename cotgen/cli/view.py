@@ -28,7 +28,13 @@ def view(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help='A model\'s replies: JSON lines {"pair": "key#id", "response": "..."}.'),
+        typer.Option(
+            help='A model\'s replies: JSON lines {"pair": "key#id", "response": "..."}, or the folder of completions that '
+            "stage 3 writes."
+        ),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Of such a folder: this step alone. Default: the last completion of each pair.")
     ] = None,
     work: Annotated[
         Path | None,
@@ -60,7 +66,10 @@ def view(
     marks_file = ReviewFile(marks)
     # What is wrong with a line of it is better said now than at the first sample.
     marks_file.marks()
-    viewer = Viewer(folders, marks_file, reviewer, Predictions(predictions) if predictions else None)
+    if step is not None and predictions is None:
+        raise CotgenError("--step is of the completions after --predictions; name their folder")
+    replies = Predictions(predictions, step) if predictions else None
+    viewer = Viewer(folders, marks_file, reviewer, replies)
     with ViewServer(viewer, host, port) as server:
         typer.echo(server.url)
         if server.token:

@@ -13,8 +13,10 @@ from cotgen.shards.licences import HUB_LICENCES, parts_of
 
 #: How a model writes boxes -> in words.
 _BOXES = {
-    "pixels": "`[x1, y1, x2, y2]` in pixels of the picture as the model sees it",
+    "resized": "`[x1, y1, x2, y2]` in pixels of the picture as the processor resizes it",
+    "pixels": "`[x1, y1, x2, y2]` in pixels of the picture as it is stored",
     "per_mille": "`[x1, y1, x2, y2]` in thousandths of width and height",
+    "normalised": "`[x1, y1, x2, y2]` from 0 to 1 of width and height",
     "none": "none; it was trained without",
 }
 _ID = r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$"
@@ -80,7 +82,7 @@ class ModelCard(Record):
     data_revision: str = Field(pattern=r"^([0-9a-f]{40}|v?[0-9][\w.+-]*)$")
     data_fingerprint: str = Field(pattern=r"^[0-9a-f]{32,64}$")
     data_licence: str = Field(min_length=1)
-    boxes: Literal["pixels", "per_mille", "none"]
+    boxes: Literal["resized", "pixels", "per_mille", "normalised", "none"]
     config: dict[str, Any]
     metrics: list[Metric] = []
     limits: list[str] = []

@@ -195,7 +195,7 @@ class Publication:
             main, tags = remote.refs()
             for revision in dict.fromkeys((tags.get(self.tag, main), main)):
                 there = remote.files(revision)
-                if mine and _same(mine, there.get(SUMS)):
+                if mine and same_file(mine, there.get(SUMS)):
                     return {}
                 if card := published_card(remote, revision, there, release):
                     self.say(f"Taking the card that {revision[:12]} has.")
@@ -250,7 +250,7 @@ def _files(folder: Path, manifest: Manifest) -> dict[str, LocalFile]:
     """All files of a folder that was verified, by name."""
     sums = {shard.file: shard.sha256 for shard in manifest.shards} | manifest.files
     sums |= {name: sha256_of(folder / name) for name in (SUMS, MANIFEST)}
-    return {name: _local(folder / name, sums[name]) for name in sorted(sums)}
+    return {name: local_file(folder / name, sums[name]) for name in sorted(sums)}
 
 
 def _with_card(files: dict[str, LocalFile], manifest: Manifest, card: Mapping[str, bytes]) -> dict[str, LocalFile]:
@@ -268,7 +268,8 @@ def _of(path: Path, data: bytes) -> LocalFile:
     return LocalFile(path, len(data), hashlib.sha256(data).hexdigest(), blob)
 
 
-def _local(path: Path, sha256: str) -> LocalFile:
+def local_file(path: Path, sha256: str) -> LocalFile:
+    """What the server must state of a file whose sha256 is known."""
     size = path.stat().st_size
     digest = hashlib.sha1(b"blob %d\0" % size)
     with path.open("rb") as file:
@@ -291,7 +292,7 @@ class _Differences:
 
 def _differences(files: dict[str, LocalFile], there: dict[str, RemoteFile]) -> _Differences:
     """What must change on the server, by the sizes and sums that it states itself."""
-    changed = [name for name, file in files.items() if not _same(file, there.get(name))]
+    changed = [name for name, file in files.items() if not same_file(file, there.get(name))]
     # A foreign tar in data/ would be read with ours.
     surplus = [name for name in there if name not in files and (name.startswith(f"{DATA}/") or _is_ours(name))]
     return _Differences(changed, sorted(surplus))
@@ -321,7 +322,8 @@ def _is_ours(name: str) -> bool:
     return name in _OURS or CARD_FILE.fullmatch(name) is not None
 
 
-def _same(file: LocalFile, there: RemoteFile | None) -> bool:
+def same_file(file: LocalFile, there: RemoteFile | None) -> bool:
+    """Whether the server states of a file what lies here."""
     if there is None or there.size != file.size:
         return False
     return there.sha256 == file.sha256 if there.sha256 else there.blob == file.blob

@@ -1,4 +1,4 @@
-"""Remote: one data set on the Hub, asked and told through the real client.
+"""Remote: one data set or model on the Hub, asked and told through the real client.
 
 Whatever the client raises becomes a sentence; tokens and signed addresses stay out of it, of the traceback too.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 Visibility = Literal["public", "private"]
+Kind = Literal["dataset", "model"]
 
 #: The name of a repository.
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -69,13 +70,13 @@ class Pull:
 
 
 class Remote:
-    """One data set on the Hub. Every method raises CotgenError where the Hub refuses or cannot be reached.
+    """One data set or model on the Hub. Every method raises CotgenError where the Hub refuses or cannot be reached.
 
     Attributes:
         repo: `ORG/NAME`.
     """
 
-    def __init__(self, repo: str, api: HfApi | None = None) -> None:
+    def __init__(self, repo: str, api: HfApi | None = None, kind: Kind = "dataset") -> None:
         self.repo = repo
         self._api = api or _environment()
         if "@" in urlsplit(self._api.endpoint).netloc:
@@ -85,7 +86,7 @@ class Remote:
             )
         self._tokens = _tokens(self._api)
         _make_discreet(self._tokens)
-        self._name: dict[str, Any] = {"repo_id": repo, "repo_type": "dataset"}
+        self._name: dict[str, Any] = {"repo_id": repo, "repo_type": kind}
 
     def exists(self) -> bool:
         """Whether it is there for us."""

@@ -101,6 +101,7 @@ class Repo:
         tags: name -> id.
         pulls: in the order of their numbers.
         objects: sha256 -> bytes that were uploaded for LFS, committed or not.
+        kind: `dataset` or `model`.
     """
 
     id: str
@@ -111,6 +112,17 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
     pulls: list[PullRequest] = field(default_factory=list)
     objects: dict[str, bytes] = field(default_factory=dict)
+    kind: str = "dataset"
+
+    @property
+    def key(self) -> str:
+        """By which it is kept: a data set and a model may have the same name."""
+        return f"models/{self.id}" if self.kind == "model" else self.id
+
+    @property
+    def path(self) -> str:
+        """Of its page; that of a model has no prefix."""
+        return self.id if self.kind == "model" else f"datasets/{self.id}"
 
     def __post_init__(self) -> None:
         attributes = b"*.tar filter=lfs diff=lfs merge=lfs -text\n*.parquet filter=lfs diff=lfs merge=lfs -text\n"

@@ -1,9 +1,9 @@
 """A test Hub: a server on loopback that speaks what the real Hub client asks, and fails where it is told to.
 
-It holds data sets in memory and knows the endpoints that `huggingface_hub` 2.4 and `datasets` 5.2 call to create, fill,
-tag, merge, list and read them. Shards and tables go through Git LFS; through xet, as on the real Hub, where it is given
-a folder for its store. Smaller files are regular. Whoever has a token may write; without one a private repository is
-not there and a gated one shows its files to nobody.
+It holds data sets and models in memory and knows the endpoints that `huggingface_hub` 2.4 and `datasets` 5.2 call to
+create, fill, tag, merge, list and read them. Shards, tables and weights go through Git LFS; through xet, as on the real
+Hub, where it is given a folder for its store. Smaller files are regular. Whoever has a token may write; without one a
+private repository is not there and a gated one shows its files to nobody.
 
     with HubServer() as hub:
         api = HfApi(endpoint=hub.url, token="hf_test")
@@ -37,7 +37,7 @@ from cotgen.hub.xet import LocalCas
 FaultKind = Literal["status", "echo", "reset", "lost", "cut", "torn", "etag", "damage"]
 #: Part of every address that large files are put to; like that of a real store it must not be shown.
 SIGNATURE = "SignedByTheTestHub"
-_LFS = re.compile(r".*\.(tar|parquet|jpg|png|gz|zip|mp4)")
+_LFS = re.compile(r".*\.(tar|parquet|jpg|png|gz|zip|mp4|safetensors)")
 _LFS_BYTES = 10_000_000
 _TIME = "2026-01-01T00:00:00.000Z"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -85,7 +85,7 @@ class HubServer:
     """The server; a context manager.
 
     Attributes:
-        repos: `ORG/NAME` -> data set.
+        repos: `ORG/NAME` -> data set, `models/ORG/NAME` -> model.
         requests: what was asked so far, in order.
         faults: what shall go wrong; the first that matches a request and has `times` left is used.
         page: files in a page of a listing.
@@ -303,9 +303,14 @@ class _Call:
         return orjson.loads(self.body or b"{}")
 
     @property
+    def key(self) -> str:
+        """By which the repository of the path is kept."""
+        return f"{'models/' if self.parts.get('model') else ''}{self.parts['repo']}"
+
+    @property
     def repo(self) -> Repo:
         """The repository of the path. Raises HubError where this caller may not see it."""
-        repo = self.hub.repos.get(self.parts["repo"])
+        repo = self.hub.repos.get(self.key)
         if repo is None or (repo.private and not self.has_token):
             raise HubError(404 if self.has_token else 401, "Repository not found", "RepoNotFound")
         return repo
@@ -337,12 +342,14 @@ def _create(call: _Call) -> _Answer:
     call.insist_on_token()
     asked = call.json
     name = f"{asked.get('organization') or 'user'}/{asked['name']}"
-    url = f"{call.hub.url}/datasets/{name}"
-    if asked.get("type") != "dataset":
-        raise HubError(400, "The test Hub keeps data sets only")
-    if name in call.hub.repos:
-        return _json({"error": "You already created this dataset repo", "url": url}, 409)
-    call.hub.repos[name] = Repo(name, private=asked.get("visibility") == "private")
+    kind = asked.get("type") or "model"
+    if kind not in ("dataset", "model"):
+        raise HubError(400, "The test Hub keeps data sets and models only")
+    made = Repo(name, private=asked.get("visibility") == "private", kind=kind)
+    url = f"{call.hub.url}/{made.path}"
+    if made.key in call.hub.repos:
+        return _json({"error": f"You already created this {kind} repo", "url": url}, 409)
+    call.hub.repos[made.key] = made
     return _json({"url": url, "name": name})
 
 
@@ -464,7 +471,7 @@ def _lfs_batch(call: _Call) -> _Answer:
     for asked in call.json["objects"]:
         entry: dict[str, Any] = {"oid": asked["oid"], "size": asked["size"]}
         if asked["oid"] not in repo.objects or StoredFile(repo.objects[asked["oid"]], True).sha256 != asked["oid"]:
-            href = f"{call.hub.url}/lfs/{repo.id}/{asked['oid']}"
+            href = f"{call.hub.url}/lfs/{repo.key}/{asked['oid']}"
             entry["actions"] = {
                 "upload": {"href": f"{href}?X-Amz-Signature={SIGNATURE}"},
                 "verify": {"href": f"{href}/verify?X-Amz-Signature={SIGNATURE}"},
@@ -475,9 +482,9 @@ def _lfs_batch(call: _Call) -> _Answer:
 
 def _lfs_repo(call: _Call) -> Repo:
     # The address is the right to write, as those of a store are; there is no token on it.
-    if call.parts["repo"] not in call.hub.repos:
+    if call.key not in call.hub.repos:
         raise HubError(404, "Repository not found", "RepoNotFound")
-    return call.hub.repos[call.parts["repo"]]
+    return call.hub.repos[call.key]
 
 
 def _lfs_put(call: _Call) -> _Answer:
@@ -548,7 +555,7 @@ def _commit(call: _Call) -> _Answer:
         pull = repo.open_pull(title, "")
         pull.status, branch = "open", pull.ref
     commit = repo.commit(branch, title, tree, parent)
-    url = f"{call.hub.url}/datasets/{repo.id}"
+    url = f"{call.hub.url}/{repo.path}"
     answer = {"success": True, "commitOid": commit.sha, "commitUrl": f"{url}/commit/{commit.sha}"}
     if branch.startswith("refs/pr/"):
         answer["pullRequestUrl"] = f"{url}/discussions/{branch.rpartition('/')[2]}"
@@ -605,7 +612,7 @@ def _described(repo: Repo, pull: PullRequest) -> dict[str, Any]:
         "author": {"name": "user"},
         "createdAt": _TIME,
         "isPullRequest": True,
-        "repo": {"name": repo.id, "type": "dataset"},
+        "repo": {"name": repo.id, "type": repo.kind},
     }
 
 
@@ -671,14 +678,17 @@ def _resolve(call: _Call) -> _Answer:
     if file.lfs:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.data))}
         if name := call.xet.get(file.sha256):
-            route = f"{call.hub.url}/api/datasets/{repo.id}/xet-read-token/{commit.sha}"
+            route = f"{call.hub.url}/api/{repo.kind}s/{repo.id}/xet-read-token/{commit.sha}"
             headers |= {"X-Xet-Hash": name, "X-Xet-Refresh-Route": route}
     return _Answer(file.data, 200, headers)
 
 
 _REPO = "(?P<repo>[^/]+/[^/]+)"
+_API = f"api/(?:datasets|(?P<model>models))/{_REPO}"
+#: The files of a model lie under its bare name: that there is no prefix is what tells it.
+_MODEL = f"(?=(?P<model>.)){_REPO}"
 _ROUTES: list[tuple[str, re.Pattern[str], Callable[[_Call], _Answer]]] = [
-    (verb, re.compile(pattern.replace("{api}", f"api/datasets/{_REPO}").replace("{repo}", _REPO)), function)
+    (verb, re.compile(pattern.replace("{api}", _API).replace("{model}", _MODEL).replace("{repo}", _REPO)), function)
     for verb, pattern, function in (
         ("POST", "api/repos/create", _create),
         ("DELETE", "api/repos/delete", _delete),
@@ -702,8 +712,10 @@ _ROUTES: list[tuple[str, re.Pattern[str], Callable[[_Call], _Answer]]] = [
         ("POST", "{api}/discussions/(?P<num>[0-9]+)/status", _status),
         ("POST", "{api}/discussions/(?P<num>[0-9]+)/merge", _merge),
         ("POST", "datasets/{repo}[.]git/info/lfs/objects/batch", _lfs_batch),
-        ("PUT", "lfs/{repo}/(?P<oid>[0-9a-f]{64})", _lfs_put),
-        ("POST", "lfs/{repo}/(?P<oid>[0-9a-f]{64})/verify", _lfs_verify),
+        ("POST", "{model}[.]git/info/lfs/objects/batch", _lfs_batch),
+        ("PUT", "lfs/(?P<model>models/)?{repo}/(?P<oid>[0-9a-f]{64})", _lfs_put),
+        ("POST", "lfs/(?P<model>models/)?{repo}/(?P<oid>[0-9a-f]{64})/verify", _lfs_verify),
         ("GET", "datasets/{repo}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", _resolve),
+        ("GET", "{model}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", _resolve),
     )
 ]

@@ -1,61 +1,62 @@
-"""Predictions: a model's replies from a `predictions.jsonl`, found by pair and held against the chain of the data set.
+"""Predictions: a model's replies, found by pair and held against the chain of the data set.
 
-A line is `{"pair": "key#id", "response": "..."}`, the pair called by the name that cotgen gives it. The replies stay in the
-file; only where they stand is kept.
+They come as a `predictions.jsonl`, a line of which is `{"pair": "key#id", "response": "..."}`, or as the folder of tables
+that GRPO writes of its completions, `OUT/completions/completions_00100.parquet`, with the columns `step`, `pair` and
+`completion`. A pair is called by the name that cotgen gives it. The replies stay in their files; only where they stand is
+kept.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+import polars as pl
 
 from cotgen.errors import CotgenError
 from cotgen.records import Pair
+from cotgen.training.reply import text_of
 
 
 class Predictions:
-    """The replies of one file; of two to the same question, the later one counts.
+    """The replies of one file, or of one folder of completions; of two to the same question, the later one counts.
 
     Attributes:
-        path: the file.
+        path: the file or folder.
+        step: of a folder, the only step that is taken; None for the last that has the pair.
         answers: `key#id` -> the answer that a reply gives, as text.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, step: int | None = None) -> None:
+        """Find where the replies stand.
+
+        Args:
+            path: a file of JSON lines, or a folder of completions.
+            step: of a folder, the only step that is taken.
+
+        Raises:
+            CotgenError: the path cannot be read, is not of its form, or has nothing of that step.
+        """
+        self.path, self.step = path, step
         self.answers: dict[str, str] = {}
         self._at: dict[str, int] = {}
-        self._places = array("Q")
-        try:
-            with path.open("rb") as file:
-                offset = 0
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        name, response = self._read(line, number)
-                        self._at[name] = len(self._places)
-                        self.answers[name] = _answer_in(response)
-                        self._places.extend((offset, len(line)))
-                    offset += len(line)
-        except OSError as error:
-            raise CotgenError(
-                f"{path} cannot be read ({error.strerror}); check the path after --predictions"
-            ) from error
+        if step is not None and not path.is_dir():
+            raise CotgenError(f"{path} has no steps; --step is for the folder of completions that stage 3 writes")
+        self._replies: _Replies = _Completions(path, step) if path.is_dir() else _Lines(path)
+        for number, (name, response) in enumerate(self._replies.all()):
+            self._at[name] = number
+            self.answers[name] = _answer_in(response)
 
     def __len__(self) -> int:
         return len(self._at)
 
-    def _read(self, line: bytes, number: int) -> tuple[str, str]:
-        try:
-            entry = orjson.loads(line)
-            name, response = entry["pair"], entry["response"]
-        except (ValueError, KeyError, TypeError):
-            name = response = None
-        if not isinstance(name, str) or not isinstance(response, str):
-            raise CotgenError(f'{self.path}:{number}: expected {{"pair": "key#id", "response": "..."}} on each line')
-        return name, response
+    @property
+    def title(self) -> str:
+        """What a page calls them."""
+        return self.path.name if self.step is None else f"{self.path.name}, step {self.step}"
 
     def response(self, name: str) -> str | None:
         """The reply to a pair, as it stands in the file; None where there is none.
@@ -67,16 +68,96 @@ class Predictions:
         if at is None:
             return None
         try:
-            with self.path.open("rb") as file:
-                file.seek(self._places[at])
-                found = orjson.loads(file.read(self._places[at + 1]))
-            if found["pair"] != name:
-                raise ValueError(found["pair"])
-            return str(found["response"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            found, response = self._replies.one(at)
+            if found != name:
+                raise ValueError(found)
+            return response
+        except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
             raise CotgenError(
                 f"{self.path} was changed or removed since it was opened; end `cotgen view` and begin it again"
             ) from error
+
+
+class _Replies(Protocol):
+    def all(self) -> Iterator[tuple[str, str]]:
+        """(`key#id`, reply) in their order."""
+        ...
+
+    def one(self, number: int) -> tuple[str, str]:
+        """(`key#id`, reply) of that number, as it stands there now."""
+        ...
+
+
+class _Lines:
+    """JSON lines; where each begins and how long it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places = array("Q")
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        try:
+            with self._path.open("rb") as file:
+                offset = 0
+                for number, line in enumerate(file, start=1):
+                    if line.strip():
+                        yield self._read(line, number)
+                        self._places.extend((offset, len(line)))
+                    offset += len(line)
+        except OSError as error:
+            raise CotgenError(
+                f"{self._path} cannot be read ({error.strerror}); check the path after --predictions"
+            ) from error
+
+    def one(self, number: int) -> tuple[str, str]:
+        with self._path.open("rb") as file:
+            file.seek(self._places[2 * number])
+            entry = orjson.loads(file.read(self._places[2 * number + 1]))
+        return str(entry["pair"]), str(entry["response"])
+
+    def _read(self, line: bytes, number: int) -> tuple[str, str]:
+        try:
+            entry = orjson.loads(line)
+            name, response = entry["pair"], entry["response"]
+        except (ValueError, KeyError, TypeError):
+            name = response = None
+        if not isinstance(name, str) or not isinstance(response, str):
+            raise CotgenError(f'{self._path}:{number}: expected {{"pair": "key#id", "response": "..."}} on each line')
+        return name, response
+
+
+class _Completions:
+    """Tables of completions in the order of their names, which is that of the steps; the file and row of each."""
+
+    def __init__(self, folder: Path, step: int | None) -> None:
+        self._folder, self._step = folder, step
+        # By length first: the numbers in the names have five digits until they need six.
+        self._files = sorted(folder.glob("completions_*.parquet"), key=lambda path: (len(path.name), path.name))
+        if not self._files:
+            raise CotgenError(f"{folder} holds no completions_*.parquet; name OUT/completions of a run of stage 3")
+        self._places = array("Q")
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        for number, path in enumerate(self._files):
+            try:
+                table = pl.read_parquet(path, columns=["step", "pair", "completion"])
+            except (OSError, pl.exceptions.PolarsError) as error:
+                raise CotgenError(
+                    f"{path} has no columns step, pair and completion that can be read; is it of a run of "
+                    "recipes/stage3_grpo.py?"
+                ) from error
+            for row, (step, pair, completion) in enumerate(table.iter_rows()):
+                if self._step in (None, step) and pair:
+                    yield str(pair), text_of(completion)
+                    self._places.extend((number, row))
+        if not self._places:
+            which = "" if self._step is None else f" of step {self._step}"
+            raise CotgenError(f"{self._folder} holds no completions{which}; leave --step out for the last")
+
+    def one(self, number: int) -> tuple[str, str]:
+        path, row = self._files[self._places[2 * number]], self._places[2 * number + 1]
+        pair, completion = pl.read_parquet(path, columns=["pair", "completion"]).row(row)
+        return str(pair), text_of(completion)
 
 
 def _answer_in(response: str) -> str:

@@ -194,7 +194,7 @@ class Viewer:
             ],
             "reviewer": self.reviewer,
             "reviews": self.reviews.path.name,
-            "predictions": self.predictions.path.name if self.predictions else "",
+            "predictions": self.predictions.title if self.predictions else "",
             "strata": list(STRATA),
             "bases": list(BASES),
             "torn": self.reviews.torn,

@@ -35,6 +35,12 @@ def portions(data: Sequence[str], say: Callable[[str], None] = lambda text: None
     return [_portion(text, say) for text in data]
 
 
+def published(text: str) -> tuple[str, str]:
+    """(`ORG/NAME`, revision) of what `--data` names on the Hub; two empty texts for a folder."""
+    folder = Portion.parse(text).folder
+    return ("", "") if folder.exists() else named(str(folder)) or ("", "")
+
+
 def _portion(text: str, say: Callable[[str], None]) -> Portion:
     portion = Portion.parse(text)
     name = str(portion.folder)

@@ -16,12 +16,13 @@ from cotgen.training.rewards import reward_funcs, reward_weights
 from cotgen.training.schedule import SuccessWindow
 
 
-def reinforce(stage: str, arguments: Sequence[str] | None = None) -> None:
+def reinforce(stage: str, arguments: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> None:
     """Train on the labels alone: the policy writes chains, rules reward them.
 
     Args:
         stage: what the record calls it.
         arguments: without, those of the command line.
+        callbacks: more of the trainer's.
 
     Raises:
         CotgenError: something does not go together; the sentence says what.
@@ -38,9 +39,9 @@ def reinforce(stage: str, arguments: Sequence[str] | None = None) -> None:
     window = SuccessWindow(window=rules.iou_window) if rules.iou_window else None
     shares = AnswerShares()
     null = null_reward(loader, rewards)
-    callbacks: list[Any] = [checkpoint_callback(loader), alarm_callback(null, shares, rules.alarms)]
+    called: list[Any] = [checkpoint_callback(loader), alarm_callback(null, shares, rules.alarms), *callbacks]
     if window is not None:
-        callbacks.append(window_callback(window, checkpoint))
+        called.append(window_callback(window, checkpoint))
     trainer = GRPOTrainer(
         model=load_model(model, vision),
         args=config,
@@ -48,7 +49,7 @@ def reinforce(stage: str, arguments: Sequence[str] | None = None) -> None:
         processing_class=processor,
         reward_funcs=watched(reward_funcs(rewards, loader.boxes.read, window), shares),
         peft_config=lora(model),
-        callbacks=callbacks,
+        callbacks=called,
     )
     train(trainer, loader, checkpoint, stage, given)
 

@@ -32,6 +32,7 @@ CONVENTIONS: dict[str, BoxConvention] = {
 #: `all-linear` trains every tower.
 LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 BOXES_FILE = "cotgen_boxes.json"
+ADAPTER = "adapter_config.json"
 
 
 def load_processor(name: str, vision: VisionArguments, revision: str | None = None) -> Any:
@@ -63,12 +64,12 @@ def load_processor(name: str, vision: VisionArguments, revision: str | None = No
 
 def _without_videos(name: str, options: dict[str, Any], error: Exception) -> Any:
     """A processor for pictures alone: transformers builds that for videos with torchvision only."""
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     revision = {"revision": options["revision"]} if "revision" in options else {}
     try:
-        family = AutoConfig.from_pretrained(name, **revision).model_type
+        family = _family(name, options.get("revision"))
         if family not in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl"):
             raise CotgenError(f"the processor of {name} cannot be loaded: {error}") from error
         tokenizer = AutoTokenizer.from_pretrained(name, **revision)
@@ -77,6 +78,24 @@ def _without_videos(name: str, options: dict[str, Any], error: Exception) -> Any
         raise CotgenError(f"the processor of {name} cannot be loaded: {again}") from error
     template = getattr(tokenizer, "chat_template", None)
     return image_only(family)(image_processor=images, tokenizer=tokenizer, chat_template=template)
+
+
+def adapter_base(run: Path) -> tuple[str, str | None]:
+    """(folder or name, revision) of what an adapter was trained on. Raises CotgenError where it does not say."""
+    try:
+        told = json.loads((run / ADAPTER).read_text(encoding="utf-8"))
+        return str(told["base_model_name_or_path"]), told.get("revision")
+    except (OSError, ValueError, KeyError) as error:
+        raise CotgenError(f"{run / ADAPTER} does not say what it was trained on; copy the checkpoint again") from error
+
+
+def _family(name: str, revision: str | None = None) -> str:
+    """`model_type` of a model; that of its base where the folder holds an adapter alone."""
+    from transformers import AutoConfig
+
+    if (Path(name) / ADAPTER).exists():
+        name, revision = adapter_base(Path(name))
+    return str(AutoConfig.from_pretrained(name, **({"revision": revision} if revision else {})).model_type)
 
 
 @cache
@@ -144,9 +163,7 @@ def boxes_of(model: str, processor: Any, asked: str = "", revision: str | None =
     """
     trained = trained_boxes(Path(model))
     if trained is None and not asked:
-        from transformers import AutoConfig
-
-        family = AutoConfig.from_pretrained(model, **({"revision": revision} if revision else {})).model_type
+        family = _family(model, revision)
         if family not in CONVENTIONS:
             raise CotgenError(
                 f"how models of the family {family} write boxes is not known here; say --boxes per_mille (0 to 1000), "

@@ -20,7 +20,7 @@ from cotgen.chains.boxes import BoxFormat
 from cotgen.chains.render import View
 from cotgen.errors import CotgenError
 from cotgen.stages.arguments import DataArguments, VisionArguments
-from cotgen.stages.data import portions
+from cotgen.stages.data import portions, published
 from cotgen.stages.models import boxes_of, load_processor, write_boxes
 from cotgen.training.adapters import trainer_settings
 from cotgen.training.loader import Loader
@@ -28,6 +28,11 @@ from cotgen.training.state import STATE, LoaderState
 
 RECORD = "cotgen.json"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
+_NO_CARD = """# A run of cotgen, {stage}
+
+What it was trained on, how, and with which versions is in `cotgen.json`. `python -m recipes.export` makes of it a model with
+a card, to be served or published.
+"""
 _PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "vllm", "deepspeed")
 
 
@@ -121,21 +126,64 @@ def train(trainer: Any, loader: Loader, checkpoint: Path | None, stage: str, giv
         trainer.save_metrics("train", result.metrics)
         trainer.save_state()
         write_record(out, loader.boxes, record(stage, loader, given))
+        # TRL's own card names no data and links to nothing.
+        (out / "README.md").write_text(_NO_CARD.format(stage=stage), encoding="utf-8")
 
 
 def record(stage: str, loader: Loader, given: Sequence[Any]) -> dict[str, Any]:
-    """What a run was, as plain values without paths or hosts."""
+    """What a run was, as plain values without paths or hosts.
+
+    Args:
+        stage: `stage1_sft`.
+        loader: of its rows.
+        given: the instances of the dataclasses that the run was told, `DataArguments` and TRL's `ModelConfig` among them.
+    """
+    data = next(item for item in given if isinstance(item, DataArguments))
+    model = next(item for item in given if hasattr(item, "model_name_or_path"))
+    names = [published(text) for text in data.data]
     return {
         "stage": stage,
+        "model": origin(model.model_name_or_path, model.model_revision),
         "data": [
-            {"fingerprint": read.fingerprint, "share": read.share, "licences": sorted({s.licence for s in m.sources})}
-            for read, m in zip(loader.state().data, loader.pool.manifests, strict=True)
+            {
+                "name": name,
+                "revision": revision,
+                "fingerprint": read.fingerprint,
+                "share": read.share,
+                "licences": sorted({source.licence for source in manifest.sources}),
+            }
+            for (name, revision), read, manifest in zip(names, loader.state().data, loader.pool.manifests, strict=True)
         ],
         "boxes": asdict(loader.boxes),
         "instruction": loader.instruction,
         "config": {type(item).__name__: _public(item) for item in given},
         "versions": versions(),
     }
+
+
+def origin(name: str, revision: str = "") -> dict[str, Any]:
+    """Where a model came from: its base on the Hub, the commit, and the stages that it went through before.
+
+    Args:
+        name: what a run starts from: the folder of an earlier one, any other folder, or a name on the Hub.
+        revision: of the model on the Hub.
+
+    Returns:
+        `base`, `revision` and `after`, a list of `stage` and `data`; what is not known is "" or []. No paths.
+    """
+    folder = Path(name)
+    if not folder.exists():
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(name, revision=revision or None)
+        return {"base": name, "revision": str(getattr(config, "_commit_hash", None) or ""), "after": []}
+    try:
+        before = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        model = before.get("model", {})
+        after = [*model.get("after", []), {"stage": before["stage"], "data": before["data"]}]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {"base": "", "revision": "", "after": []}
+    return {"base": model.get("base", ""), "revision": model.get("revision", ""), "after": after}
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cotgen.chains.render import View
 from cotgen.stages.arguments import SFT_DEFAULTS, DataArguments, VisionArguments, parse
@@ -11,13 +12,14 @@ from cotgen.stages.run import completion_guard, prepare, train
 from cotgen.training.adapters import checkpoint_callback, sft_stream
 
 
-def fine_tune(view: View, stage: str, arguments: Sequence[str] | None = None) -> None:
+def fine_tune(view: View, stage: str, arguments: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> None:
     """Fine-tune on the replies of a view; only their tokens carry loss.
 
     Args:
         view: `vqa` or `cot`.
         stage: what the record calls it.
         arguments: without, those of the command line.
+        callbacks: more of the trainer's.
 
     Raises:
         CotgenError: something does not go together; the sentence says what.
@@ -33,7 +35,7 @@ def fine_tune(view: View, stage: str, arguments: Sequence[str] | None = None) ->
         train_dataset=sft_stream(loader),
         processing_class=processor,
         peft_config=lora(model),
-        callbacks=[checkpoint_callback(loader)],
+        callbacks=[checkpoint_callback(loader), *callbacks],
     )
     trainer.data_collator = completion_guard(trainer.data_collator, processor, data.most_tokens)
     train(trainer, loader, checkpoint, stage, given)
