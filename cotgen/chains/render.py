@@ -112,7 +112,8 @@ def render_boxes(
 
 def question_text(pair: Pair) -> str:
     """The question as shown: the wording, and one lettered line for each option."""
-    return Words.of(pair).asked
+    # A question that has no chain yet is asked of a teacher.
+    return Words(pair.question, pair.options, (), (), "").asked
 
 
 def in_view(support: str, writer: str, view: View, asserted: bool = False) -> bool:
