@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from cotgen.errors import CotgenError
+from cotgen.evaluation.predicted import prediction_lines
 from cotgen.records import Pair
 
 
@@ -29,33 +29,13 @@ class Predictions:
         self.answers: dict[str, str] = {}
         self._at: dict[str, int] = {}
         self._places = array("Q")
-        try:
-            with path.open("rb") as file:
-                offset = 0
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        name, response = self._read(line, number)
-                        self._at[name] = len(self._places)
-                        self.answers[name] = _answer_in(response)
-                        self._places.extend((offset, len(line)))
-                    offset += len(line)
-        except OSError as error:
-            raise CotgenError(
-                f"{path} cannot be read ({error.strerror}); check the path after --predictions"
-            ) from error
+        for name, response, offset, length in prediction_lines(path):
+            self._at[name] = len(self._places)
+            self.answers[name] = _answer_in(response)
+            self._places.extend((offset, length))
 
     def __len__(self) -> int:
         return len(self._at)
-
-    def _read(self, line: bytes, number: int) -> tuple[str, str]:
-        try:
-            entry = orjson.loads(line)
-            name, response = entry["pair"], entry["response"]
-        except (ValueError, KeyError, TypeError):
-            name = response = None
-        if not isinstance(name, str) or not isinstance(response, str):
-            raise CotgenError(f'{self.path}:{number}: expected {{"pair": "key#id", "response": "..."}} on each line')
-        return name, response
 
     def response(self, name: str) -> str | None:
         """The reply to a pair, as it stands in the file; None where there is none."""
