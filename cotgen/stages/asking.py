@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -289,12 +290,44 @@ def console() -> Console:
     return Console() if os.isatty(1) else Console(width=160, highlight=False)
 
 
-def shown(step: str, number: int, sampled: Iterable[Sampled], reporter: Reporter) -> Iterator[Sampled]:
-    """The same, with progress; `number` is how many are expected."""
-    reporter.expect(step, number)
-    for each in sampled:
-        reporter.advance(step, 1)
-        yield each
+@dataclass
+class Told:
+    """What came of the requests of a run, for its last lines.
+
+    Attributes:
+        replies: all of them, those of no use among them.
+        cut: replies that are cut, empty or refused.
+        failures: prompts without a reply: why -> how many.
+    """
+
+    replies: int = 0
+    cut: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def shown(self, step: str, number: int, sampled: Iterable[Sampled], reporter: Reporter) -> Iterator[Sampled]:
+        """The same, counted and with progress; `number` is how many are expected."""
+        reporter.expect(step, number)
+        for each in sampled:
+            reporter.advance(step, 1)
+            self.replies += len(each.texts)
+            self.cut += each.texts.count(None)
+            if each.failed:
+                self.failures[each.failed] += 1
+            yield each
+
+    def end(self, screen: Console, max_tokens: int) -> int:
+        """Say what there is to say; the exit status, 1 where a prompt has no reply, else 0."""
+        if self.cut:
+            say(
+                screen,
+                f"{self.cut:,} of {self.replies:,} replies are cut at --policy-max-tokens {max_tokens}, empty or refused, "
+                "and count as wrong.",
+            )
+        for sentence, count in sorted(self.failures.items()):
+            say(screen, f"{count:,} without a reply: {sentence}")
+        if self.failures:
+            say(screen, "Run the same command again: it asks these again and nothing else.")
+        return 1 if self.failures else 0
 
 
 def say(screen: Console, text: str) -> None:
@@ -314,12 +347,3 @@ def show_table(screen: Console, columns: Sequence[str], rows: Iterable[Sequence[
     for cells in rows:
         table.add_row(*(Text(cell) for cell in cells))
     screen.print(table)
-
-
-def tell_failures(screen: Console, failures: Mapping[str, int]) -> int:
-    """Say what got no reply; 1, as the exit status, where something did not, else 0."""
-    for sentence, count in sorted(failures.items()):
-        say(screen, f"{count:,} without a reply: {sentence}")
-    if failures:
-        say(screen, "Run the same command again: it asks these again and nothing else.")
-    return 1 if failures else 0

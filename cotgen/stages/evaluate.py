@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,16 +17,7 @@ from cotgen.evaluation.replies import ALL, ReplyScores, TaskScore, plain
 from cotgen.hub.model_card import Metric
 from cotgen.records.base import canonical_json
 from cotgen.shards.files import replacing, write_bytes
-from cotgen.stages.asking import (
-    Asking,
-    PolicyArguments,
-    PromptArguments,
-    console,
-    say,
-    show_table,
-    shown,
-    tell_failures,
-)
+from cotgen.stages.asking import Asking, PolicyArguments, PromptArguments, Told, console, say, show_table
 from cotgen.stages.flags import flag, parse_flags
 from cotgen.training.pool import Pool
 from cotgen.training.rewards import RewardConfig
@@ -84,10 +74,10 @@ def evaluate(arguments: Sequence[str] | None = None) -> int:
     asking = Asking(which, policy, view, what.split)
     out, screen = Path(what.out), console()
     config = RewardConfig(think_opened=policy.think_opened)
-    failures: Counter[str] = Counter()
+    told = Told()
     scores = ReplyScores(view, asking.boxes, _train(asking), config)
     number, scored = asking.number(), 0
-    told: dict[str, Any] = {}
+    written: dict[str, Any] = {}
     with ExitStack() as stack:
         reporter = stack.enter_context(Reporter(screen))
         file: BinaryIO | None = None
@@ -98,13 +88,12 @@ def evaluate(arguments: Sequence[str] | None = None) -> int:
             endpoint = policy.endpoint()
             image = not what.no_image
             sampling = policy.sampling(endpoint, what.samples, what.temperature, which.seed, image)
-            told["sampling"] = asking.public(sampling)
+            written["sampling"] = asking.public(sampling)
             cache = stack.enter_context(asking.cache(out))
             file = stack.enter_context(replacing(out / PREDICTIONS))
             replies = asking.ask(asking.prompts(), cache, sampling, endpoint)
-        for found in shown("prompts", number, replies, reporter):
+        for found in told.shown("prompts", number, replies, reporter):
             if found.failed:
-                failures[found.failed] += 1
                 continue
             scores.add(found.prompt, found.texts)
             scored += 1
@@ -117,19 +106,19 @@ def evaluate(arguments: Sequence[str] | None = None) -> int:
             f"{len(predicted) - scored:,} pairs that are none of them.",
         )
     result = scores.result()
-    told |= {
+    written |= {
         "schema": SCORES_SCHEMA,
         "data": [manifest.fingerprint for manifest in Pool(asking.folders, asking.selection).manifests],
         "view": view,
         "split": what.split,
-        "failed": failures.total(),
+        "failed": told.failures.total(),
         "metrics": [metric.model_dump() for metric in metrics(result, what.split)],
         "tasks": [plain(score) for score in result],
     }
-    write_bytes(out / SCORES, canonical_json(told))
+    write_bytes(out / SCORES, canonical_json(written))
     _show(screen, result, view)
     say(screen, f"{out / SCORES}: for the card of the checkpoint")
-    return tell_failures(screen, failures)
+    return told.end(screen, policy.policy_max_tokens)
 
 
 def metrics(scores: Sequence[TaskScore], split: Literal["validation", "test"]) -> list[Metric]:
@@ -187,31 +176,6 @@ def _write(file: BinaryIO, found: Sampled) -> None:
     # A cut reply is no reply: an empty one, which scores 0 too when the file is read again.
     for text in found.texts:
         file.write(canonical_json({"pair": found.prompt.name, "response": text or ""}) + b"\n")
-
-
-def _read(
-    asking: Asking,
-    what: EvaluateArguments,
-    number: int,
-    scores: ReplyScores,
-    failures: Counter[str],
-    reporter: Reporter,
-    screen: Console,
-) -> dict[str, Any]:
-    """Score the replies of a file."""
-    replies = PredictedReplies(Path(what.predictions))
-    scored = 0
-    reporter.expect("prompts", number)
-    for prompt in asking.prompts():
-        reporter.advance("prompts", 1)
-        if prompt.name in replies:
-            scores.add(prompt, replies.texts(prompt.name))
-            scored += 1
-    if scored < number:
-        say(screen, f"{what.predictions} has replies to {scored:,} of the {number:,} prompts; these alone are scored.")
-    if scored < len(replies):
-        say(screen, f"{len(replies) - scored:,} of its pairs are not among the prompts and are not scored.")
-    return {"sampling": {}}
 
 
 def _show(screen: Console, found: Sequence[TaskScore], view: View) -> None:

@@ -55,7 +55,10 @@ def _add(parser: argparse.ArgumentParser, item: Field[Any], kind: type) -> None:
     names = list(dict.fromkeys([f"--{item.name.replace('_', '-')}", f"--{item.name}"]))
     options: dict[str, Any] = {"dest": item.name, "help": _help(item)}
     if kind is bool:
-        options["action"] = argparse.BooleanOptionalAction
+        options["action"] = "store_true"
+        if not item.name.startswith("no_"):
+            opposite = f"--no-{item.name.replace('_', '-')}"
+            parser.add_argument(opposite, dest=item.name, action="store_false", help=argparse.SUPPRESS)
     elif kind == list[str]:
         options |= {"action": "extend", "nargs": "+", "metavar": item.name.upper()}
     else:

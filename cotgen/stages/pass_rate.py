@@ -14,16 +14,7 @@ import pydantic
 from cotgen.build.report import Reporter
 from cotgen.errors import CotgenError
 from cotgen.shards.index import write_part
-from cotgen.stages.asking import (
-    Asking,
-    PolicyArguments,
-    PromptArguments,
-    console,
-    say,
-    show_table,
-    shown,
-    tell_failures,
-)
+from cotgen.stages.asking import Asking, PolicyArguments, PromptArguments, Told, console, say, show_table
 from cotgen.stages.flags import flag, parse_flags
 from cotgen.training.pass_rate import REASONS, PassRates, Rules, Thresholds, summary
 from cotgen.training.rewards import RewardConfig, Scorer
@@ -92,24 +83,24 @@ def pass_rate(arguments: Sequence[str] | None = None) -> int:
     endpoint = policy.endpoint()
     seeing = policy.sampling(endpoint, rates.samples, rates.temperature, which.seed)
     scorer = Scorer(RewardConfig(think_opened=policy.think_opened), asking.boxes.read)
-    found = PassRates(scorer, thresholds, rules)
+    found, told = PassRates(scorer, thresholds, rules), Told()
     screen = console()
     with asking.cache(out) as cache, Reporter(screen) as reporter:
 
         def blind(names: Collection[str]) -> Iterable[Sampled]:
             asked = (prompt for prompt in asking.prompts() if prompt.name in names)
             sampling = policy.sampling(endpoint, rates.blind_samples, rates.temperature, which.seed, image=False)
-            return shown("blind", len(names), asking.ask(asked, cache, sampling, endpoint), reporter)
+            return told.shown("blind", len(names), asking.ask(asked, cache, sampling, endpoint), reporter)
 
         number = asking.number()
-        replies = shown("prompts", number, asking.ask(asking.prompts(), cache, seeing, endpoint), reporter)
+        replies = told.shown("prompts", number, asking.ask(asking.prompts(), cache, seeing, endpoint), reporter)
         table = found.table(replies, blind if rates.blind_samples else None)
     write_part(table, out)
     _show(screen, table)
     if not table["kept"].any():
         say(screen, "Nothing is left to train on; ask more samples, or widen --above and --up-to.")
     say(screen, f"{out}: give it to stage 3 with --difficulty {out}")
-    return tell_failures(screen, found.failures)
+    return told.end(screen, policy.policy_max_tokens)
 
 
 def _show(screen: Console, table: pl.DataFrame) -> None:

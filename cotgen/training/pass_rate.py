@@ -146,13 +146,11 @@ class PassRates:
         scorer: of the run that will be trained, with the box format of the model.
         thresholds: from which reward on an answer passes.
         rules: which prompts are kept.
-        failures: requests without a reply: sentence -> how many.
     """
 
     scorer: Scorer
     thresholds: Thresholds = field(default_factory=Thresholds)
     rules: Rules = field(default_factory=Rules)
-    failures: Counter[str] = field(default_factory=Counter)
 
     def table(
         self, sampled: Iterable[Sampled], blind: Callable[[Collection[str]], Iterable[Sampled]] | None = None
@@ -187,8 +185,6 @@ class PassRates:
         return replace(rate, why=self._by_rate(rate))
 
     def _counted(self, found: Sampled) -> tuple[int, int]:
-        if found.failed:
-            self.failures[found.failed] += 1
         return sum(self.passes(text, found.prompt.row) for text in found.texts), len(found.texts)
 
     def _by_rate(self, rate: Rate) -> str:
