@@ -24,6 +24,7 @@ from cotgen.training.pass_rate import (
     SCHEMA,
     SELDOM,
     PassRates,
+    Rate,
     Rules,
     Thresholds,
     as_often,
@@ -67,7 +68,10 @@ def test_a_reply_passes_with_the_right_answer_in_the_whole_form(prompts: list[Pr
         good = right(prompt)
         assert rates.passes(good, prompt.row)
         assert not rates.passes(wrong(prompt), prompt.row)
-        assert not rates.passes(good.replace("Level 2", "Level two"), prompt.row)
+        broken = good.replace("Level 2", "Level two")
+        assert not rates.passes(broken, prompt.row)
+        # Nor where the rewards of the run count an answer in any form.
+        assert not PassRates(Scorer(RewardConfig(gate=False))).passes(broken, prompt.row)
         assert not rates.passes(prompt.pair.answer, prompt.row)
         assert not rates.passes(None, prompt.row)
 
@@ -171,13 +175,18 @@ def test_the_most_frequent_answer_has_at_most_its_share(prompts: list[Prompt]) -
 
 
 def test_boxes_are_different_answers_and_not_visible_is_held() -> None:
-    from cotgen.training.pass_rate import Rate
-
     boxes = [Rate(f"a-{n}#x", "localization", "endoscapes", "<bbox:0>", 4, 8) for n in range(14)]
     absent = [Rate(f"b-{n}#x", "localization", "endoscapes", "not visible", 4, 8) for n in range(20)]
     held = PassRates(SCORER)._held([*boxes, *absent])
     kept = Counter(rate.answer for rate in held if not rate.why)
     assert kept == {"<bbox:0>": 14, "not visible": 6}
+
+
+def test_none_is_held_beside_the_most_frequent_answer() -> None:
+    said = ["grasper"] * 20 + ["none"] * 16 + [f"answer {n}" for n in range(14)]
+    rates = [Rate(f"a-{n}#x", "tool_presence", "cholec80", answer, 4, 8) for n, answer in enumerate(said)]
+    kept = Counter(rate.answer for rate in PassRates(SCORER)._held(rates) if not rate.why)
+    assert (kept["grasper"], kept["none"], kept.total()) == (10, 10, 34)
 
 
 def test_the_table_is_the_same_in_any_order_and_selection_reads_it(
