@@ -37,6 +37,8 @@ STEPS = {
     "ask": "frames",
     "chains": "frames",
     "pack": "samples",
+    "prompts": "prompts",
+    "blind": "prompts",
 }
 
 

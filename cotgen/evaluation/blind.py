@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -221,6 +221,10 @@ class BlindModel:
             place = question.options.index(question.answer)
             self._places[kind_of(question), len(question.options)][place] += 1
 
+    def knows(self, asked: Asked) -> bool:
+        """Whether it has seen a question of this kind and data set."""
+        return _levels(asked)[0] in self._answers
+
     def constant(self, asked: Asked) -> str:
         """The one reply for this kind of question and data set; among options, the most frequent one that is offered."""
         return self._reply(asked, _levels(asked)[:1], places=False)
@@ -376,7 +380,7 @@ def blind_scores(
     Raises:
         CotgenError: the index or a shard is damaged.
     """
-    train, validation = (_asked_in(folder, split, most, progress) for split in ("train", "validation"))
+    train, validation = (asked_in(folder, split, most, progress) for split in ("train", "validation"))
     return score_blind(train, validation)
 
 
@@ -385,7 +389,10 @@ def blind_counts(folder: Path) -> dict[str, Any]:
     return {"blind": {score.name: score.plain() for score in blind_scores(folder)}}
 
 
-def _asked_in(folder: Path, split: Split, most: int, progress: Callable[[int], None]) -> Iterator[Asked]:
+def asked_in(
+    folder: Path, split: Split, most: int = MOST_FRAMES, progress: Callable[[int], None] = lambda done: None
+) -> Iterator[Asked]:
+    """The questions of a split, read as by `blind_scores`. Raises CotgenError where the index or a shard is damaged."""
     try:
         places = scan_index(folder).filter(pl.col("split") == split).select("shard", "offset")
         rows = places.unique(maintain_order=True).head(most).collect()
@@ -403,9 +410,13 @@ def _asked_in(folder: Path, split: Split, most: int, progress: Callable[[int], N
 
 def asked_of(record: dict[str, Any]) -> Iterator[Asked]:
     """The questions of one sample, given as the plain values of its JSON."""
-    frame = record["frame"]
     for pair in record["pairs"]:
         # The records were checked when they were written; only the attributes of a question are looked at.
-        question = Question.of(Pair.model_construct(**pair))
-        family = record["key"].partition("-")[0]
-        yield Asked(question, record["surgery"], family, (frame["width"], frame["height"]))
+        yield asked_as(record, Pair.model_construct(**pair))
+
+
+def asked_as(record: Mapping[str, Any], pair: Pair) -> Asked:
+    """One pair of a sample, given as the plain values of its JSON, as a question."""
+    frame = record["frame"]
+    family = record["key"].partition("-")[0]
+    return Asked(Question.of(pair), record["surgery"], family, (frame["width"], frame["height"]))

@@ -17,6 +17,7 @@ import orjson
 import polars as pl
 
 from cotgen.errors import CotgenError
+from cotgen.evaluation.predicted import prediction_lines
 from cotgen.records import Pair
 from cotgen.training.reply import text_of
 
@@ -96,34 +97,15 @@ class _Lines:
         self._places = array("Q")
 
     def all(self) -> Iterator[tuple[str, str]]:
-        try:
-            with self._path.open("rb") as file:
-                offset = 0
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        yield self._read(line, number)
-                        self._places.extend((offset, len(line)))
-                    offset += len(line)
-        except OSError as error:
-            raise CotgenError(
-                f"{self._path} cannot be read ({error.strerror}); check the path after --predictions"
-            ) from error
+        for name, response, offset, length in prediction_lines(self._path):
+            yield name, response
+            self._places.extend((offset, length))
 
     def one(self, number: int) -> tuple[str, str]:
         with self._path.open("rb") as file:
             file.seek(self._places[2 * number])
             entry = orjson.loads(file.read(self._places[2 * number + 1]))
         return str(entry["pair"]), str(entry["response"])
-
-    def _read(self, line: bytes, number: int) -> tuple[str, str]:
-        try:
-            entry = orjson.loads(line)
-            name, response = entry["pair"], entry["response"]
-        except (ValueError, KeyError, TypeError):
-            name = response = None
-        if not isinstance(name, str) or not isinstance(response, str):
-            raise CotgenError(f'{self._path}:{number}: expected {{"pair": "key#id", "response": "..."}} on each line')
-        return name, response
 
 
 class _Completions:

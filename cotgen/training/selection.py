@@ -50,8 +50,9 @@ class Selection:
         over: the groups of the temperature.
         curriculum: from 0 (evenly mixed) to 1 (from easy to hard): how far the first epoch goes by difficulty.
         difficulty: a table (`.parquet` or `.jsonl`) of `name` (`key#id`) and `difficulty`, 0 easy to 1 hard; pairs that
-            it does not name are left out. Without one: how far the chain carries the answer, then how many items the
-            answer has, then how many terms are labelled in the frame.
+            it does not name are left out, and where it has a column `kept`, those that it does not keep. Without one:
+            how far the chain carries the answer, then how many items the answer has, then how many terms are labelled
+            in the frame.
     """
 
     view: View = "cot"
@@ -105,6 +106,8 @@ class Selection:
         try:
             read = pl.read_parquet if self.difficulty.suffix == ".parquet" else pl.read_ndjson
             table = read(self.difficulty)
+            if "kept" in table.columns:
+                table = table.filter("kept")
             name = pl.col("name").str.split_exact("#", 1)
             return (
                 table.lazy()
