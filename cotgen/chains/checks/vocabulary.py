@@ -39,18 +39,32 @@ left right upper lower above below touch touches higher centre centres middle to
 _DECIDED_ELSEWHERE = frozenset(_DECIDED_TEXT.split())
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _SLOT = re.compile(r"\{\w+\}")
+#: What may stand in a slot.
+_FILLED = r"[\\w' -]+"
 _BOX = re.compile(r"<bbox:\d+>")
 
 
 @cache
 def _known_words() -> frozenset[str]:
     """The words of all shapes of the grammar and of the plans, and the list above."""
-    modules = [grammar, *(import_module(f"{plans.__name__}.{item.name}") for item in iter_modules(plans.__path__))]
     words: set[str] = set(_MORE)
-    for module in modules:
-        for value in vars(module).values():
-            words.update(word.lower() for shape in _shapes(value) for word in _WORD.findall(_SLOT.sub(" ", shape)))
+    for shape in _every_shape():
+        words.update(word.lower() for word in _WORD.findall(_SLOT.sub(" ", shape)))
     return frozenset(words - _DECIDED_ELSEWHERE)
+
+
+@cache
+def closings() -> re.Pattern[str]:
+    """The sentences of the grammar and of the plans, whatever fills their slots: how a chain may close without a claim."""
+    shapes = sorted({shape for shape in _every_shape() if shape.endswith(".")})
+    return re.compile(
+        "|".join(_SLOT.sub(_FILLED, re.escape(shape).replace(r"\{", "{").replace(r"\}", "}")) for shape in shapes)
+    )
+
+
+def _every_shape() -> Iterator[str]:
+    modules = [grammar, *(import_module(f"{plans.__name__}.{item.name}") for item in iter_modules(plans.__path__))]
+    return (shape for module in modules for value in vars(module).values() for shape in _shapes(value))
 
 
 def _shapes(value: object) -> Iterator[str]:
