@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cotgen.draws import draw
 from cotgen.errors import CotgenError
-from cotgen.models.endpoint import Endpoint, SchemaMode, is_local
+from cotgen.models.endpoint import Endpoint, SchemaMode, refuse_leaving
 from cotgen.models.images import MAX_PIXELS, MIN_PIXELS
 from cotgen.sources import SOURCES
 
@@ -223,16 +223,9 @@ def check_teaching(options: Teaching, frames: str, sources: Sequence[str]) -> No
             f"A teacher is sent the pictures, and --frames {frames} stores none: use --frames embed (`cotgen publish "
             "--frames reference` publishes the annotations alone), or --no-image to send text alone."
         )
-    for host in dict.fromkeys(endpoint.host for endpoint in endpoints):
-        if host.lower() in options.send_frames_to or is_local(host):
-            continue
-        closed = [name for name in sources if name == OWN or not SOURCES[name].describe().terms.share_frames]
-        if closed:
-            raise CotgenError(
-                f"{host} is not on this machine or a private network, and the terms of {', '.join(closed)} do not let "
-                f"frames be passed on. Use a server of your own, or --no-image; if you may send them there, say so: "
-                f"--send-frames-to {host}."
-            )
+    closed = [name for name in sources if name == OWN or not SOURCES[name].describe().terms.share_frames]
+    for endpoint in endpoints:
+        refuse_leaving(endpoint, closed, options.send_frames_to)
 
 
 def chosen(options: Teaching, seed: int, key: str, id: str) -> bool:

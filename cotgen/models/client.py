@@ -212,7 +212,7 @@ class Client:
         """Send a request once, whatever the cache holds, and keep nothing: for a pre-flight and for health checks."""
         attempt = await self._attempt(request, request.seed)
         if attempt.problem:
-            return Failure(request, attempt.problem, 1, _text(attempt))
+            return Failure(request, attempt.problem, 1, _text(attempt), attempt.choices)
         return Reply(request, attempt.choices, attempt.usage, attempt.model, attempt.seconds, 1)
 
     async def models(self) -> list[str]:
@@ -274,7 +274,7 @@ class Client:
     def _give_up(self, request: Request, attempt: _Attempt, sent: int) -> Failure:
         assert attempt.problem
         self.counts.failures[attempt.problem.kind] += 1
-        return Failure(request, attempt.problem, sent, _text(attempt))
+        return Failure(request, attempt.problem, sent, _text(attempt), attempt.choices)
 
     async def _keep(self, request: Request, attempt: _Attempt) -> Stored:
         stored = Stored(attempt.choices, attempt.usage, attempt.model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ class Endpoint:
     Attributes:
         url: base URL that ends in `/v1` or what the server uses instead.
         model: name of the model as the server lists it.
-        role: `teacher` or `judge`: the flags that messages name begin with it.
+        role: `teacher`, `judge` or `policy`: the flags that messages name begin with it.
         key_variable: environment variable that holds the API key; the variable may be unset where none is asked for.
         schema_mode: how a schema is sent.
         extra: more fields of each request's body, as `{"chat_template_kwargs": {"enable_thinking": False}}`. They
@@ -101,3 +101,23 @@ def is_local(host: str) -> bool:
         return False
     addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in found]
     return bool(addresses) and all(a.is_loopback or a.is_private or a.is_link_local for a in addresses)
+
+
+def refuse_leaving(endpoint: Endpoint, closed: Collection[str], allowed: Collection[str]) -> None:
+    """Keep pictures from a server that they may not be sent to.
+
+    Args:
+        endpoint: the server.
+        closed: sources whose terms do not let frames be passed on.
+        allowed: hosts that the user named, in lower case.
+
+    Raises:
+        EndpointError: the host is neither local nor named, and a source is closed.
+    """
+    host = endpoint.host
+    if closed and host.lower() not in allowed and not is_local(host):
+        raise EndpointError(
+            f"{host} is not on this machine or a private network, and the terms of {', '.join(closed)} do not let "
+            f"frames be passed on. Use a server of your own, or --no-image; if you may send them there, say so: "
+            f"--send-frames-to {host}."
+        )

@@ -128,12 +128,14 @@ class Failure:
         problem: that of the last attempt.
         attempts: how often the request was sent.
         text: the last text that the model wrote, where it wrote one, so that a refused reply can be shown.
+        choices: all that the model wrote in the last attempt, each with its problem; () where it wrote nothing.
     """
 
     request: Request
     problem: Problem
     attempts: int
     text: str = ""
+    choices: tuple[Choice, ...] = ()
 
 
 Outcome: TypeAlias = Reply | Failure

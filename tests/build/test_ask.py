@@ -288,7 +288,7 @@ def test_what_cannot_be_asked_is_said_before_anything_is_sent(
 def test_a_host_that_was_named_may_be_sent_frames_and_the_manifest_says_so(
     demo: Path, run: Run, tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cotgen.build.teaching.is_local", lambda host: False)
+    monkeypatch.setattr("cotgen.models.endpoint.is_local", lambda host: False)
     with pytest.raises(CotgenError, match=r"--send-frames-to 127\.0\.0\.1"):
         run(demo, tmp_path / "out", **taught(server))
     run(demo, tmp_path / "out", **taught(server, send_frames_to="127.0.0.1"))
