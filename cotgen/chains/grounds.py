@@ -379,10 +379,10 @@ class _Grounds:
                 if source and not there and not self._is_told(facts, name):
                     yield f"none:{source}.{kind}/{name}"
         if reading.named("any_instrument", negated=True):
-            sources = [("instrument", self._view.instrument_facts), ("triplet", self._view.triplets)]
-            for kind, there in reversed(sources) if "at work" in reading.text else sources:
+            sources = {"instrument": self._view.instrument_facts, "triplet": self._view.triplets}
+            for kind in reversed(sources) if "at work" in reading.text else sources:
                 source = self._scene.says(kind)
-                if source and not there:
+                if source and not sources[kind]:
                     yield f"none:{source}.{kind}"
                     return
 

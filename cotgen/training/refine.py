@@ -191,7 +191,7 @@ class Account:
 
 
 def variety(pairs: Iterable[Pair]) -> dict[str, float]:
-    """How varied chains are, in bits of entropy of their plans and of their masked words: a round that loses bits narrows."""
+    """Bits of entropy of the plans of chains and of their masked words: a policy whose rounds lose bits narrows."""
     plans, words = [], []
     for pair in pairs:
         plans.append(plan(pair))
