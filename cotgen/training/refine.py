@@ -36,12 +36,14 @@ class Keeping:
         opened: whether the chat template ends the prompt with `<think>`.
         least_iou: from which IoU on a box of an answer is right.
         distinct: the most chains of a prompt.
+        most_right: a prompt of which a larger share of samples is right teaches nothing new and is left out.
     """
 
     reader: BoxReader
     opened: bool = False
     least_iou: float = 0.5
     distinct: int = 1
+    most_right: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises CotgenError for a value that means nothing."""
@@ -49,6 +51,8 @@ class Keeping:
             raise CotgenError("least_iou is above 0 and at most 1")
         if self.distinct < 1:
             raise CotgenError("distinct is 1 or more: the most chains of a prompt")
+        if not 0 < self.most_right <= 1:
+            raise CotgenError("most_right is a share of samples, above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Judged:
         pairs: the chains that are kept, the best first.
         right: samples with the right answer.
         refused: why each other sample is not kept: `lost` (no text came), `answer`, `form`, `repeated`, `asserted`,
-            `faithfulness`, or the check that it did not pass.
+            `faithfulness`, `easy`, `beyond` (others of the prompt were better), or the check that it did not pass.
     """
 
     pairs: tuple[Pair, ...]
@@ -106,9 +110,10 @@ def judge(
             refused["repeated"] += 1
         else:
             sound[words] = found
-    best = _best(list(sound.values()), keeping.distinct)
+    easy = right > keeping.most_right * len(texts)
+    best = [] if easy else _best(list(sound.values()), keeping.distinct)
     if more := len(sound) - len(best):
-        refused["repeated"] += more
+        refused["easy" if easy else "beyond"] += more
     return Judged(tuple(chain.pair for chain in best), right, refused)
 
 
