@@ -26,6 +26,8 @@ from cotgen.shards.stored import Place, StoredRecords
 from cotgen.surgeries.identity import order_of
 from cotgen.surgeries.priors import Priors
 
+#: Goes up when the same chains make other records.
+REFINED_VERSION = 1
 _LISTED = 10
 
 
@@ -126,7 +128,18 @@ def refine(
         if not source.entries:
             raise CotgenError("no chain was kept, so there is nothing to write")
         parts = [m.fingerprint for m in manifests]
-        body = ["refined", PACK_VERSION, parts, chains.sha256(), rank, seed, shards, dict(config), dict(counts)]
+        body = [
+            "refined",
+            REFINED_VERSION,
+            PACK_VERSION,
+            parts,
+            chains.sha256(),
+            rank,
+            seed,
+            shards,
+            dict(config),
+            dict(counts),
+        ]
         fingerprint = hashlib.sha256(canonical_json(body)).hexdigest()
         packed = pack(
             out, source.entries, source.read, fingerprint=fingerprint, seed=seed, shards=shards, receipts=unfinished
@@ -143,7 +156,7 @@ def refine(
             counts={**packed.counts, "refined": dict(counts)},
             left_out=[*left_out, *source.left_out()],
             sources=_sources(manifests),
-            versions={"cotgen": cotgen.__version__, "pack": str(PACK_VERSION)},
+            versions=_versions(manifests),
         )
     sealed = seal(out, manifest, priors)
     for path in unfinished.iterdir():
@@ -229,6 +242,15 @@ class _Source:
             LeftOut(what="pair", reason=reason, count=len(names), examples=sorted(names)[:_LISTED])
             for reason, names in sorted(self._dropped.items())
         ]
+
+
+def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """What made the pictures and facts of the parents, and this; values that differ are joined by "; "."""
+    names = sorted({name for manifest in manifests for name in manifest.versions} - {"chains", "blind"})
+    found = {
+        name: "; ".join(dict.fromkeys(m.versions[name] for m in manifests if name in m.versions)) for name in names
+    }
+    return {**found, "cotgen": cotgen.__version__, "pack": str(PACK_VERSION), "refined": str(REFINED_VERSION)}
 
 
 def _sources(manifests: Sequence[Manifest]) -> list[SourceTerms]:

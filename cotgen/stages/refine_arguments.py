@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from cotgen.chains.boxes import BoxFormat
 from cotgen.errors import CotgenError
