@@ -18,7 +18,7 @@ from cotgen.chains.checks import case_of
 from cotgen.chains.checks.base import BAG, Case, support_of
 from cotgen.chains.checks.evidence import basis_of
 from cotgen.chains.checks.facts import KINDS
-from cotgen.chains.checks.reasoning import givens_of_sentence, wrong_word
+from cotgen.chains.checks.reasoning import FREQUENCY_WORD, givens_of_sentence, wrong_word
 from cotgen.chains.checks.vocabulary import closings
 from cotgen.chains.claims import NUMBERS, Act, Ref, Relation
 from cotgen.chains.closed import CRITERIA, Closed
@@ -39,6 +39,7 @@ _BOX = re.compile(r"<bbox:(\d+)>")
 _PLAIN = re.compile(r"[A-Z](?:[A-Za-z ,;:'-]|<bbox:\d+>)*\.")
 _THUS = re.compile(r"\b(?:so|thus|therefore|hence|consequently|accordingly)\b", re.IGNORECASE)
 _LIGHT = re.compile(r"\b(?:lit|light|dark|black)\b", re.IGNORECASE)
+_KINDS_TOLD = re.compile(r"\b(?:kinds?|named|to name)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:several|every) phases?\b", re.IGNORECASE)
 _EVERY = re.compile(r"\bevery phase\b", re.IGNORECASE)
 _WITHOUT = re.compile(r"\bviews? without\b", re.IGNORECASE)
@@ -171,7 +172,9 @@ class _Grounds:
     def _listed(self, reading: Reading) -> list[str]:
         """A closing list or number of kinds, "a hook makes one kind", which reads like a general sentence."""
         closes = reading.level == 3 and self._case.question.task in _KINDS_ASKED
-        if not closes or FREQUENCY.search(reading.text) or not closings().fullmatch(reading.text):
+        if not closes or FREQUENCY.search(reading.text) or not _KINDS_TOLD.search(reading.text):
+            return []
+        if not closings(named=True).fullmatch(reading.text):
             return []
         named = set(reading.named("instrument"))
         number = KINDS.search(reading.text)
@@ -243,6 +246,8 @@ class _Grounds:
         givens = [(PHASE_BY_SET, NO_INSTRUMENT)] if without else list(givens_of_sentence(self._case, reading))
         several = bool(_SEVERAL.search(reading.text))
         phases = [mention.term for mention in reading.mentions if mention.kind == "phase"]
+        if not several and not FREQUENCY_WORD.search(reading.text):
+            return
         for table, given in givens:
             row = priors.tables.get(table, {}).get(given, {})
             if several and not phases and _tells_nothing(row, table, every=bool(_EVERY.search(reading.text))):

@@ -129,17 +129,15 @@ def _teachers(
 def _of_a_policy(told: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
     """How a policy was asked, what was kept of its samples, and what the checks refused."""
     own, hinted = counts["policy"], counts["hint"]
-    refused = ", ".join(
-        f"{name} {count:,}" for name, count in sorted(own["refused"].items(), key=lambda e: (-e[1], e[0]))
-    )
+    refused = ", ".join(f"{name} {n:,}" for name, n in sorted(own["refused"].items(), key=lambda e: (-e[1], e[0])))
     return (
         f"Round {told['round']}: `{told['model']}` was asked for {own['samples']:,} samples to {own['prompts']:,} questions "
-        f"(temperature {told['temperature']}). {own['right']:,} had the right answer; {own['kept']:,} questions have a chain "
-        f"that passes every check (writer `policy/{told['round']}`). Not kept: {refused or 'none'}. Of the questions without a "
-        f"right sample {hinted['prompts']:,} were asked again with the answer as a hint, and {hinted['chosen']:,} chains of "
-        f"these are here (writer `policy-hint/{told['round']}`). The policy wrote text alone: the evidence of each sentence "
-        "was looked up in the labels. Two chains of one question are never in one set. "
-        "What may be done with a model's text also depends on the terms of the model that the policy was trained from."
+        f"(temperature {told['temperature']}). {own['right']:,} had the right answer; {own['kept']:,} questions have a "
+        f"chain that passes every check (writer `policy/{told['round']}`). Not kept: {refused or 'none'}. Of the questions "
+        f"without a right sample {hinted['prompts']:,} were asked again with the answer as a hint, and "
+        f"{hinted['chosen']:,} chains of these are here (writer `policy-hint/{told['round']}`). The policy wrote text "
+        "alone: the evidence of each sentence was looked up in the labels. No set has two chains of one question. What "
+        "may be done with a model's text also depends on the terms of the model that the policy was trained from."
     )
 
 

@@ -39,8 +39,11 @@ left right upper lower above below touch touches higher centre centres middle to
 _DECIDED_ELSEWHERE = frozenset(_DECIDED_TEXT.split())
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _SLOT = re.compile(r"\{\w+\}")
-#: What may stand in a slot.
-_FILLED = r"[\\w' -]+"
+_NAMED = r"[\w' -]+"
+_AGREEING = (
+    "(?:[Nn]o|[Oo]ne|[Tt]wo|[Tt]hree|[Ff]our|[Ff]ive|[Ss]ix|[Ss]even|[Ii]t|[Tt]hey|is|are|acts?|structures?|instruments?|"
+    "kinds?|things?)"
+)
 _BOX = re.compile(r"<bbox:\d+>")
 
 
@@ -54,12 +57,15 @@ def _known_words() -> frozenset[str]:
 
 
 @cache
-def closings() -> re.Pattern[str]:
-    """The sentences of the grammar and of the plans, whatever fills their slots: how a chain may close without a claim."""
+def closings(*, named: bool = False) -> re.Pattern[str]:
+    """How a chain may close without a claim: the sentences of the grammar and of the plans.
+
+    Args:
+        named: whether names may fill their slots; else numbers and words of agreement alone.
+    """
+    filled = _NAMED if named else _AGREEING
     shapes = sorted({shape for shape in _every_shape() if shape.endswith(".")})
-    return re.compile(
-        "|".join(_SLOT.sub(_FILLED, re.escape(shape).replace(r"\{", "{").replace(r"\}", "}")) for shape in shapes)
-    )
+    return re.compile("|".join(filled.join(map(re.escape, _SLOT.split(shape))) for shape in shapes))
 
 
 def _every_shape() -> Iterator[str]:
