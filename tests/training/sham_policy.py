@@ -1,6 +1,6 @@
 """ShamPolicy: a policy for tests, that knows which stored pair a request asks about and answers as it is told to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from cotgen.chains.boxes import BoxFormat
@@ -21,11 +21,18 @@ class ShamPolicy:
         folder: the data set that is asked about.
         boxes: how boxes are written.
         answers: the prompt, the number of the sample, and whether a hint came with it -> the reply.
+        maker: of pictures as they are sent; by default those of the client.
     """
 
-    def __init__(self, folder: Path, boxes: BoxFormat, answers: Callable[[Prompt, int, bool], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        boxes: BoxFormat,
+        answers: Callable[[Prompt, int, bool], str],
+        maker: ImageMaker | None = None,
+    ) -> None:
         selection = Selection(view="prompt", splits=("train", "validation"))
-        maker = ImageMaker()
+        maker = maker or ImageMaker()
         self._known: dict[tuple[str, str], Prompt] = {}
         for prompt in prompts_of([Portion(folder)], selection, boxes):
             url = maker.image(prompt.pixels, lambda p=prompt: p.jpeg).url
@@ -59,7 +66,3 @@ def wrong(prompt: Prompt, boxes: BoxFormat) -> str:
     """The stored chain with an answer that is not that of the frame."""
     other = {"yes": "no", "no": "yes"}.get(prompt.pair.answer, "specimen bag\nscissors\nclipper\nbipolar")
     return saying(gold(prompt, boxes), other)
-
-
-def names(prompts: Sequence[Prompt]) -> list[str]:
-    return [prompt.name for prompt in prompts]
