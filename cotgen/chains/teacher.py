@@ -200,6 +200,12 @@ def draft(scene: Scene, question: Question, template: Pair | None, pictured: boo
     return Draft(scene, question, rules(pictured), user, lines.pool, tuple(lines.boxes), pictured)
 
 
+def facts_told(scene: Scene, boxes: list[tuple[int, ...]]) -> list[str]:
+    """The facts that a chain may use in words, one each; `<bbox:n>` counts `boxes`, which new ones join."""
+    lines = _Lines(boxes=boxes)
+    return [_told(scene, fact, lines) for fact in _facts(scene)]
+
+
 def _facts(scene: Scene) -> list[Fact]:
     """The facts that a chain may use: of each kind those of one source, and none that its sources contradict."""
     kinds = dict.fromkeys(fact.kind for fact in scene.facts)

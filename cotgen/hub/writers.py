@@ -70,6 +70,8 @@ def models_of(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append((str(taught["model"]), "wrote chains"))
         if judge := taught.get("judge"):
             found.append((str(judge["model"]), "judged chains"))
+    if policy := config.get("policy"):
+        found.append((str(policy["model"]), "wrote chains"))
     for parent in config.get("parents", []):
         found += models_of(parent)
     return list(dict.fromkeys(found))

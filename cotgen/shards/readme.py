@@ -111,6 +111,9 @@ def by_a_model(manifest: Manifest) -> Iterator[str]:
         if not number:
             yield "## Chains by a model"
         yield from _of_a_model(told, counts)
+    if (policy := manifest.config.get("policy")) and (refined := manifest.counts.get("refined")):
+        yield "## Chains by a model that was trained on such chains"
+        yield _of_a_policy(policy, refined)
 
 
 def _teachers(
@@ -121,6 +124,21 @@ def _teachers(
         yield config["teacher"], counts["teacher"]
     for own, counted in zip(config.get("parents", []), counts.get("parents", []), strict=False):
         yield from _teachers(own, counted)
+
+
+def _of_a_policy(told: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
+    """How a policy was asked, what was kept of its samples, and what the checks refused."""
+    own, hinted = counts["policy"], counts["hint"]
+    refused = ", ".join(f"{name} {n:,}" for name, n in sorted(own["refused"].items(), key=lambda e: (-e[1], e[0])))
+    return (
+        f"Round {told['round']}: `{told['model']}` was asked for {own['samples']:,} samples to {own['prompts']:,} questions "
+        f"(temperature {told['temperature']}). {own['right']:,} had the right answer; {own['kept']:,} questions have a "
+        f"chain that passes every check (writer `policy/{told['round']}`). Not kept: {refused or 'none'}. Of the questions "
+        f"without a right sample {hinted['prompts']:,} were asked again with the answer as a hint, and "
+        f"{hinted['chosen']:,} chains of these are here (writer `policy-hint/{told['round']}`). The policy wrote text "
+        "alone: the evidence of each sentence was looked up in the labels. No set has two chains of one question. What "
+        "may be done with a model's text also depends on the terms of the model that the policy was trained from."
+    )
 
 
 def _of_a_model(told: Mapping[str, Any], counts: Mapping[str, Any]) -> Iterator[str]:

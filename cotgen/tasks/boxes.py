@@ -70,6 +70,14 @@ def match_score(said: Sequence[Box], true: Sequence[Box], least: float = 0.0) ->
     return _best(table) / len(more)
 
 
+def all_match(said: Sequence[Box], true: Sequence[Box], least: float) -> bool:
+    """Whether there are as many boxes as there should be, and one by one each has an IoU of `least` or more."""
+    if len(said) != len(true) or not said:
+        return len(said) == len(true)
+    hits = tuple(tuple(float(iou(one, other) >= least) for other in true) for one in said)
+    return round(_best(hits)) == len(said)
+
+
 def _best(table: tuple[tuple[float, ...], ...]) -> float:
     """The largest sum with one entry per row and no column twice (Hungarian method with potentials, O(rows^2 columns))."""
     rows, columns = len(table), len(table[0])

@@ -19,7 +19,7 @@ from cotgen.records import Fact, Scene
 from cotgen.tasks.answers import fold, spellings
 from cotgen.tasks.balance import in_hash_order
 from cotgen.tasks.base import Question
-from cotgen.tasks.boxes import NOT_VISIBLE, Box, as_text, match_score, read_boxes
+from cotgen.tasks.boxes import NOT_VISIBLE, Box, all_match, as_text, match_score, read_boxes
 
 PREFIX, ALL_ID = "loc.", "loc.all"
 #: For seven questions about a thing that is there, one is about a frame without it: 12.5 %.
@@ -200,6 +200,16 @@ class Localization:
             for name in mine.keys() & true.keys()
         )
         return total / max(sum(map(len, mine.values())), sum(map(len, true.values())))
+
+    def right(self, reply: str, question: Question, least: float) -> bool:
+        """Whether each true box, and no other, is said with an IoU of `least` or more, under its name."""
+        said = self.parse(reply, question)
+        if said is None:
+            return False
+        if question.subject:
+            return all_match(_boxes(said), _boxes(question.truth), least)
+        mine, true = _by_name(said), _by_name(question.truth)
+        return mine.keys() == true.keys() and all(all_match(mine[name], true[name], least) for name in true)
 
 
 def boxed(scene: Scene) -> dict[str, list[Box]]:

@@ -17,7 +17,6 @@ that no completion can choose to be left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +27,7 @@ from cotgen.chains.checks.base import BAG, OFTEN_UNLABELLED, Case, Check
 from cotgen.chains.checks.look import look
 from cotgen.chains.checks.vocabulary import vocabulary
 from cotgen.chains.checks.wording import wording
+from cotgen.chains.grounds import claims_something
 from cotgen.chains.reading import Reading
 from cotgen.records import Fact, Scene
 from cotgen.tasks.triplet import DOING, SET_ID, TARGET_ID, VERB_ID, YESNO
@@ -179,7 +179,7 @@ class _Marks:
         self._denials(case)
         for reading in case.readings:
             self._things(case, reading)
-            if reading.level < 3 and not _claims_something(reading):
+            if reading.level < 3 and not claims_something(reading):
                 self.unsupported.add(reading.number)
         self.wrong |= {n for n, _ in self.contradicted if isinstance(n, int)}
         below = [reading for reading in case.readings if reading.level < 3]
@@ -251,21 +251,6 @@ def _is_boxed(case: Case, reading: Reading) -> bool:
     """Whether all things of the facts that a sentence names have boxes, so that places can be held against them."""
     names = {name for ref in reading.claims.refs for name in ref.terms} & _there(case)
     return bool(names) and all(case.view.boxed(name) for name in names)
-
-
-def _claims_something(reading: Reading) -> bool:
-    """Whether a sentence claims anything of the frame, or is knowledge whose wording is known."""
-    if reading.general:
-        return bool(reading.known)
-    said = reading.claims
-    return bool(
-        reading.known or reading.closed or reading.mentions or said.places or said.relations or said.counts
-        or said.apart[0] or said.rank or said.area or _NOTHING_TO_RELATE.search(reading.text)
-    )  # fmt: skip
-
-
-#: What level 2 says where level 1 shows one thing alone.
-_NOTHING_TO_RELATE = re.compile(r"\b(?:no (?:\w+ ){1,3}|nothing )to relate\b", re.IGNORECASE)
 
 
 def _told(case: Case, reading: Reading) -> Iterator[Claim]:

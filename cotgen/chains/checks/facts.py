@@ -16,7 +16,7 @@ from cotgen.tasks import TASKS
 from cotgen.tasks.cvs import achieved
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven")
-_KINDS = re.compile(rf"\b({'|'.join(_NUMBERS)}|a single|single)(?: \w+)? kinds?\b", re.IGNORECASE)
+KINDS = re.compile(rf"\b({'|'.join(_NUMBERS)}|a single|single)(?: \w+)? kinds?\b", re.IGNORECASE)
 _AN_INSTRUMENT = re.compile(r"\b(?:an|the|\w+s|another) instruments?\b|^instruments\b", re.IGNORECASE)
 _ASKED = re.compile(
     r"\b(?:(?:the|this) act (?:asked about )?is (?:thus )?(?P<no>not )?(?:the one that is )?|"
@@ -349,7 +349,7 @@ def kinds(case: Case) -> Iterator[Finding]:
     """A number of kinds equals the number of labelled kinds; the bag is no kind of instrument."""
     there = [name for name in case.scene.terms("instrument") if name != BAG]
     for reading in case.claims:
-        match = _KINDS.search(reading.text)
+        match = KINDS.search(reading.text)
         if match is None:
             continue
         word = match[1].lower().removeprefix("a ").replace("single", "one")

@@ -208,12 +208,12 @@ def frequency(case: Case) -> Iterator[Finding]:
             continue
         if not spoken or not places:
             continue
-        givens = list(_givens(case, reading))
+        givens = list(givens_of_sentence(case, reading))
         if not givens:
             if FREQUENCY.search(reading.text) and not _ABOUT_NOTHING.search(reading.text):
                 yield found("frequency", reading, "no statistic of the train surgeries holds this")
             continue
-        wrong = [problem for table, given in givens if (problem := _wrong_word(case, reading, table, given))]
+        wrong = [problem for table, given in givens if (problem := wrong_word(case, reading, table, given))]
         if len(wrong) == len(givens):
             yield found("frequency", reading, wrong[0])
 
@@ -226,7 +226,7 @@ _WHILE = re.compile(
 _ABOUT_NOTHING = re.compile(r"\bviews? without\b", re.IGNORECASE)
 
 
-def _givens(case: Case, reading: Reading) -> Iterator[tuple[str, str]]:
+def givens_of_sentence(case: Case, reading: Reading) -> Iterator[tuple[str, str]]:
     """(table, key) for what a general sentence may speak of: instruments, acts of this frame, or its step."""
     names, verbs = reading.named("instrument"), reading.named("act")
     if re.match(r"(?:Work of this kind|Such work|This kind of work)\b", reading.text):
@@ -241,7 +241,7 @@ def _givens(case: Case, reading: Reading) -> Iterator[tuple[str, str]]:
         yield (PHASE_BY_ONE, names[0]) if one else (PHASE_BY_SET, given_set(names))
 
 
-def _wrong_word(case: Case, reading: Reading, table: str, given: str) -> str:
+def wrong_word(case: Case, reading: Reading, table: str, given: str) -> str:
     """What is wrong with the words of frequency by one table; "" where they are right."""
     assert case.priors is not None
     spoken = list(FREQUENCY_WORD.finditer(reading.text))

@@ -39,18 +39,38 @@ left right upper lower above below touch touches higher centre centres middle to
 _DECIDED_ELSEWHERE = frozenset(_DECIDED_TEXT.split())
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _SLOT = re.compile(r"\{\w+\}")
+_NAMED = r"[\w' -]+"
+_AGREEING = (
+    "(?:[Nn]o|[Oo]ne|[Tt]wo|[Tt]hree|[Ff]our|[Ff]ive|[Ss]ix|[Ss]even|[Ii]t|[Tt]hey|is|are|acts?|structures?|instruments?|"
+    "kinds?|things?)"
+)
 _BOX = re.compile(r"<bbox:\d+>")
 
 
 @cache
 def _known_words() -> frozenset[str]:
     """The words of all shapes of the grammar and of the plans, and the list above."""
-    modules = [grammar, *(import_module(f"{plans.__name__}.{item.name}") for item in iter_modules(plans.__path__))]
     words: set[str] = set(_MORE)
-    for module in modules:
-        for value in vars(module).values():
-            words.update(word.lower() for shape in _shapes(value) for word in _WORD.findall(_SLOT.sub(" ", shape)))
+    for shape in _every_shape():
+        words.update(word.lower() for word in _WORD.findall(_SLOT.sub(" ", shape)))
     return frozenset(words - _DECIDED_ELSEWHERE)
+
+
+@cache
+def closings(*, named: bool = False) -> re.Pattern[str]:
+    """How a chain may close without a claim: the sentences of the grammar and of the plans.
+
+    Args:
+        named: whether names may fill their slots; else numbers and words of agreement alone.
+    """
+    filled = _NAMED if named else _AGREEING
+    shapes = sorted({shape for shape in _every_shape() if shape.endswith(".")})
+    return re.compile("|".join(filled.join(map(re.escape, _SLOT.split(shape))) for shape in shapes))
+
+
+def _every_shape() -> Iterator[str]:
+    modules = [grammar, *(import_module(f"{plans.__name__}.{item.name}") for item in iter_modules(plans.__path__))]
+    return (shape for module in modules for value in vars(module).values() for shape in _shapes(value))
 
 
 def _shapes(value: object) -> Iterator[str]:
