@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 DEMO   ?= demo
+# Rooms whose slow tests train: each runs on one core.
+TRAINING = tests/recipes tests/stages tests/training
 
 .PHONY: env train-env demo test test-slow bench lint format schemas clean
 
@@ -42,7 +44,8 @@ test: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: train-env
-	$(BIN)/python -m pytest -m slow --durations=15
+	$(BIN)/python -m pytest -m slow --durations=15 $(TRAINING:%=--ignore=%)
+	$(BIN)/python -m pytest -m slow --durations=15 -n 2 $(TRAINING)
 
 bench: env
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
