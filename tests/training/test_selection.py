@@ -161,6 +161,9 @@ def test_shares_that_make_no_sense_are_refused(folder: Path, second: Path, tmp_p
     assert Portion.parse("A") == Portion(Path("A"))
     (tmp_path / "a=b").mkdir()
     assert Portion.parse(str(tmp_path / "a=b")) == Portion(tmp_path / "a=b")
+    (tmp_path / "lr=0.5").mkdir()
+    assert Portion.parse(str(tmp_path / "lr=0.5")) == Portion(tmp_path / "lr=0.5")
+    assert Portion.parse(f"{tmp_path}/lr=0.5=0.3") == Portion(tmp_path / "lr=0.5", Fraction(3, 10))
 
 
 def test_the_same_pictures_in_two_sets_are_kept_apart(made: Made, folder: Path, tmp_path: Path) -> None:
