@@ -28,6 +28,7 @@ from cotgen.records import LeftOut
 from cotgen.shards.manifest import is_sealed, load
 from cotgen.shards.refined import Chains, refine, shared_priors
 from cotgen.stages.arguments import DataArguments, VisionArguments, parse
+from cotgen.stages.asking import refuse_other_instruction
 from cotgen.stages.commands import filled, run
 from cotgen.stages.data import portions
 from cotgen.stages.policy import Policy
@@ -69,6 +70,9 @@ class Asking:
     def prompts(self, most: int, seed: int, split: str = "train", folders: Sequence[Portion] = ()) -> Iterator[Prompt]:
         """The prompts of a split."""
         selection = replace(self.data.selection("prompt"), splits=(split,))  # type: ignore[arg-type]
+        if split != "train":
+            # A table of pass rates names train prompts alone.
+            selection = replace(selection, difficulty=None)
         return prompts_of(folders or self.portions, selection, self.boxes, self.data.instruction, most, seed)
 
     def ask(self, prompts: Iterable[Prompt], endpoint: Endpoint, policy: Policy, **changed: Any) -> Iterator[Sampled]:
@@ -247,7 +251,7 @@ class Refinement:
             if not (out / RECORD).is_file():
                 raise CotgenError(
                     f"the train command of round {number} ended and left no {out / RECORD}: it must wait for the training "
-                    "(sbatch --wait) and write to {out}"
+                    f"(sbatch --wait) and write to {out}"
                 )
             if given.export_command:
                 run(
@@ -351,6 +355,7 @@ def refine_rounds(arguments: Sequence[str] | None = None) -> None:
     for name in ("output_dir", "model_name_or_path"):
         if not getattr(given, name):
             raise CotgenError(f"say --{name}: {RefineArguments.__dataclass_fields__[name].metadata['help']}")
+    refuse_other_instruction(Path(given.model_name_or_path), data.instruction, "prompt")
     processor = load_processor(given.model_name_or_path, vision)
     boxes = boxes_of(given.model_name_or_path, processor, data.boxes)
     out = Path(given.output_dir)

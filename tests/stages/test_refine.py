@@ -162,6 +162,18 @@ def test_more_chains_of_a_prompt_are_sets_beside_it(data: Path, tmp_path: Path) 
     assert sum(Fraction(text.rpartition("=")[2]) for text in told[2:]) == Fraction(3, 10)
 
 
+def test_a_table_of_pass_rates_chooses_train_prompts_and_no_held_out_questions(data: Path, tmp_path: Path) -> None:
+    train = list(open_dataset(data).filter(split="train"))
+    names = sorted({f"{sample.key}#{pair.id}" for sample in train for pair in sample.record.pairs})[:20]
+    table = tmp_path / "rates.jsonl"
+    table.write_text("".join(json.dumps({"name": name, "difficulty": 0.5, "kept": True}) + "\n" for name in names))
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(data, tmp_path / "out", url, difficulty=str(table), **FEW)
+    told = json.loads((tmp_path / "out" / "state.json").read_text())
+    assert told["first"]["score"]["questions"] == FEW["most_held_out"]
+    assert told["rounds"][0]["right"]["account"]["prompts"] == len(names)
+
+
 def test_a_server_of_somebody_else_is_asked_for_the_new_policy(data: Path, tmp_path: Path) -> None:
     """Without a command that starts servers, a second policy would be the first one under the same URL."""
     with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
