@@ -13,6 +13,7 @@ questions about surgeries that are held out. It ends after so many rounds, or wh
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from cotgen.stages.refine_state import State
 from cotgen.stages.run import RECORD
 from cotgen.training.hint import HINT_VERSION, hint_sha256
 from cotgen.training.paths import hinted_names, most_hinted, path_a, path_b, score, with_hint
+from cotgen.training.pool import refuse_leaks
 from cotgen.training.portions import Portion
 from cotgen.training.refine import variety
 from cotgen.training.sampler import Prompt, Sampled, Sampling, prompts_of, sample
@@ -101,6 +103,8 @@ class Refinement:
         self._priors = shared_priors(self._folders)
         self._keeping = given.keeping(asking.boxes)
         self._held_out = portions(given.held_out, say) if given.held_out else asking.portions
+        # Before anything is asked: after a round it would be too late.
+        refuse_leaks(load(portion.folder) for portion in (*asking.portions, *self._held_out))
         self._served_policy: Policy | None = None
         self._first = Policy.of(given.model_name_or_path, given.policy)
         self.state = State(self._out / "state.json", self._settings())
@@ -254,6 +258,8 @@ class Refinement:
                     f"(sbatch --wait) and write to {out}"
                 )
             if given.export_command:
+                # Of an export that was ended before it was told here; exports refuse to write over anything.
+                shutil.rmtree(folder / "served", ignore_errors=True)
                 run(
                     filled(given.export_command, model=str(out), out=str(folder / "served")),
                     f"the export of round {number}",

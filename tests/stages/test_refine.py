@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,23 @@ def test_a_table_of_pass_rates_chooses_train_prompts_and_no_held_out_questions(d
     told = json.loads((tmp_path / "out" / "state.json").read_text())
     assert told["first"]["score"]["questions"] == FEW["most_held_out"]
     assert told["rounds"][0]["right"]["account"]["prompts"] == len(names)
+
+
+def test_operations_that_are_learnt_from_are_not_held_out(data: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(data, tmp_path / "other")
+    manifest = json.loads((other / "manifest.json").read_bytes())
+    manifest["splits"] = {"train": manifest["splits"]["validation"], "validation": manifest["splits"]["train"]}
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CotgenError, match="would be judged on what it learnt from"):
+        rounds(data, tmp_path / "out", "http://127.0.0.1:9/v1", held_out=[str(other)], **FEW)
+
+
+def test_an_export_that_was_ended_is_made_again(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "round-1" / "served" / "half").mkdir(parents=True)
+    export = "{python} -c 'import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir()' {out} {model}"
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(data, tmp_path / "out", url, export_command=export, **FEW)
+    assert list((tmp_path / "out" / "round-1" / "served").iterdir()) == []
 
 
 def test_a_server_of_somebody_else_is_asked_for_the_new_policy(data: Path, tmp_path: Path) -> None:
