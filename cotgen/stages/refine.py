@@ -104,6 +104,11 @@ class Refinement:
         self._keeping = given.keeping(asking.boxes)
         self._held_out = portions(given.held_out, say) if given.held_out else asking.portions
         # Before anything is asked: after a round it would be too late.
+        if not given.fraction("share") and all(portion.share is not None for portion in asking.portions):
+            raise CotgenError(
+                "each set of --data has a share, so that --share 0 leaves the rounds no rows; say --share 0.3, or leave one "
+                "set without a share"
+            )
         refuse_leaks(load(portion.folder) for portion in (*asking.portions, *self._held_out))
         self._served_policy: Policy | None = None
         self._first = Policy.of(given.model_name_or_path, given.policy)
@@ -281,6 +286,11 @@ class Refinement:
         ]
         share, total = self._given.fraction("share"), sum(pairs for _, pairs in sets)
         rounds = [f"{folder}={share * pairs / total}" if share else str(folder) for folder, pairs in sets]
+        given = [Portion.parse(text) for text in self._data.data]
+        if share and all(portion.share is not None for portion in given):
+            # Those of the first data make up 1 among themselves, so what the rounds take is taken from each.
+            first_data = [f"{part.folder}={part.share * (1 - share)}" for part in given if part.share is not None]
+            return [*first_data, *rounds]
         return [*self._data.data, *rounds]
 
     def _score(self, policy: Policy) -> dict[str, Any]:

@@ -175,6 +175,16 @@ def test_a_table_of_pass_rates_chooses_train_prompts_and_no_held_out_questions(d
     assert told["rounds"][0]["right"]["account"]["prompts"] == len(names)
 
 
+def test_shares_of_the_first_data_make_room_for_the_rounds(data: Path, tmp_path: Path) -> None:
+    out, shared = tmp_path / "out", Path(f"{data}=1")
+    with pytest.raises(CotgenError, match="leaves the rounds no rows"):
+        rounds(shared, out, "http://127.0.0.1:9/v1", share="0", **FEW)
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(shared, out, url, **FEW)
+    told = json.loads((out / "round-1" / "model" / "told.json").read_text())
+    assert told[1:] == [f"{data}=7/10", f"{out}/round-1/data=3/10"]
+
+
 def test_operations_that_are_learnt_from_are_not_held_out(data: Path, tmp_path: Path) -> None:
     other = shutil.copytree(data, tmp_path / "other")
     manifest = json.loads((other / "manifest.json").read_bytes())
