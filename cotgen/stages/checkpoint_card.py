@@ -164,6 +164,11 @@ def _metrics(file: Path | None) -> list[Metric]:
             f"{file} lacks {told['failed']:,} prompts that got no reply; run the same evaluation again, which asks these, "
             "before its figures stand on a card"
         )
+    if told.get("missing"):
+        raise CotgenError(
+            f"{file} was scored on replies that lack {told['missing']:,} of the prompts; choose the same prompts as were "
+            "asked (--tasks, --sources, --most, --seed), or ask for the others"
+        )
     if told.get("sampling", {}).get("image") is False:
         raise CotgenError(
             f"the replies of {file} were given without the picture; score the model with it for its card"

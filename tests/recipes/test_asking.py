@@ -155,6 +155,7 @@ def test_replies_of_a_file_score_the_same_without_a_server(
     assert done.returncode == 0, done.stderr
     one, two = (json.loads((path / "scores.json").read_bytes()) for path in (asked, read))
     assert one["tasks"] == two["tasks"]
+    assert one["missing"] == 0 < two["missing"]
     assert one["tasks"][-1]["replies"] == 60
     assert "has replies to 30 of the" in done.stdout
     assert not (read / "predictions.jsonl").exists()

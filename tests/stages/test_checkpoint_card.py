@@ -114,6 +114,9 @@ def test_the_scores_of_an_evaluation_stand_on_the_card_when_they_are_whole(tmp_p
     scores.write_text(json.dumps(whole | {"failed": 3}))
     with pytest.raises(CotgenError, match="lacks 3 prompts that got no reply; run the same evaluation again"):
         card_of(record(), Told("lab/surgeon", scores=scores))
+    scores.write_text(json.dumps(whole | {"missing": 4}))
+    with pytest.raises(CotgenError, match="lack 4 of the prompts"):
+        card_of(record(), Told("lab/surgeon", scores=scores))
     scores.write_text(json.dumps(whole | {"sampling": {"image": False}}))
     with pytest.raises(CotgenError, match="without the picture"):
         card_of(record(), Told("lab/surgeon", scores=scores))
