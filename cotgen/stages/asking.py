@@ -201,6 +201,12 @@ class Asking:
         chosen = self.policy.work or os.environ.get("COTGEN_WORK", "")
         work = Path(chosen) if chosen else out.with_name(f"{out.name}.work")
         with ReplyCache(work / "replies.sqlite") as cache:
+            if len(cache) and not self.policy.checkpoint:
+                say(
+                    console(),
+                    f"{work} holds replies of earlier runs, and the same request takes them again. If the server has other "
+                    "weights now under the same name, say --checkpoint DIR, or another --work.",
+                )
             yield cache
 
     def public(self, sampling: Sampling) -> dict[str, Any]:
