@@ -17,7 +17,7 @@ import orjson
 import pydantic
 
 import cotgen
-from cotgen.chains.checks import case_of
+from cotgen.chains.checks import case_of, check_pair
 from cotgen.errors import CotgenError
 from cotgen.records import LeftOut, Manifest, Pair, Sample, Scene, SourceTerms, canonical_json
 from cotgen.shards.manifest import is_sealed, load_priors, seal
@@ -186,10 +186,14 @@ class _Source:
         self.entries: list[Entry] = []
         self.surgeries: set[str] = set()
         wanted = set(chains.keys(rank))
+        there: dict[str, list[tuple[int, Place]]] = {}
         for number, item in enumerate(stored):
             for place in item.places():
                 if place.key in wanted and place.split == "train":
-                    self._places.setdefault(place.key, (number, place))
+                    there.setdefault(place.key, []).append((number, place))
+        #: Samples of several parents, whose pairs and facts may differ.
+        self._several = {key for key, places in there.items() if len(places) > 1}
+        self._places = {key: self._fullest(key, places) for key, places in there.items()}
         if lost := sorted(wanted - self._places.keys()):
             raise CotgenError(
                 f"{len(lost)} samples with chains are no train samples of the data sets, e.g. {lost[0]}; name the data "
@@ -201,6 +205,18 @@ class _Source:
             if sample is not None:
                 self.surgeries.add(sample.surgery)
                 self.entries.append(Entry(key, "train", picture, len(sample.to_json()), (number, 0)))
+
+    def _fullest(self, key: str, places: Sequence[tuple[int, Place]]) -> tuple[int, Place]:
+        """The first of the parents that ask most of the questions that have chains: a refined parent asks few."""
+        if len(places) == 1:
+            return places[0]
+        answered = {pair.id for pair in self._chains.of(self._rank, key)}
+
+        def asked(at: tuple[int, Place]) -> int:
+            json, _ = self._stored[at[0]].record(at[1])
+            return len(answered & {pair["id"] for pair in orjson.loads(json)["pairs"]})
+
+        return max(places, key=asked)
 
     def read(self, entry: Entry) -> tuple[bytes, bytes]:
         """Record and picture for the pack."""
@@ -224,7 +240,10 @@ class _Source:
         for pair in sorted(self._chains.of(self._rank, key), key=lambda pair: order.get(pair.id, len(order))):
             case = case_of(pair, scene, self._priors)
             if pair.id not in order:
-                self._drop("its question is no longer asked", f"{key}#{pair.id}")
+                several = "its question is asked in another data set of this frame; merge them first"
+                self._drop(several if key in self._several else "its question is no longer asked", f"{key}#{pair.id}")
+            elif key in self._several and any(f.severity == "hard" for f in check_pair(pair, scene, self._priors)):
+                self._drop("the data sets label its frame differently; merge them first", f"{key}#{pair.id}")
             elif case.shown(1) & denied or case.denied(1) & said:
                 self._drop("it contradicts another chain of its frame", f"{key}#{pair.id}")
             else:

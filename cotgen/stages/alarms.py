@@ -16,7 +16,8 @@ from typing import Any
 from cotgen.chains.render import render
 from cotgen.errors import CotgenError
 from cotgen.records import Sample
-from cotgen.tasks.answers import extract_answer
+from cotgen.tasks import TASKS
+from cotgen.tasks.answers import NONE, extract_answer
 from cotgen.training.loader import Loader
 from cotgen.training.null_rewards import null_rewards
 from cotgen.training.prompts import read_rows, reward_columns
@@ -79,7 +80,10 @@ def watched(rewards: Sequence[Reward], shares: AnswerShares) -> list[Reward]:
         **columns: Any,
     ) -> list[float | None]:
         for row, completion in zip(read_rows(columns, len(completions)), completions, strict=True):
-            shares.observe(row.task, extract_answer(text_of(completion)) or "", row.question.answer)
+            said = extract_answer(text_of(completion)) or ""
+            # By what it means: "hook, grasper" is no other answer than "Grasper" and "Hook" on two lines.
+            terms = TASKS[row.task].parse(said, row.question)
+            shares.observe(row.task, said if terms is None else _meant(terms), _meant(row.question.truth))
         if log_metric is not None:
             log_metric(OVER, shares.worst()[0])
         return first(
@@ -94,6 +98,10 @@ def watched(rewards: Sequence[Reward], shares: AnswerShares) -> list[Reward]:
 
     reward.__name__ = first.__name__
     return [reward, *others]
+
+
+def _meant(terms: Sequence[str]) -> str:
+    return ", ".join(terms) or NONE
 
 
 def null_reward(loader: Loader, config: RewardConfig, most: int = COUNTED) -> dict[str, float]:

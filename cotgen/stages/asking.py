@@ -33,6 +33,7 @@ from cotgen.training.pool import Pool
 from cotgen.training.portions import Portion
 from cotgen.training.sampler import Prompt, Sampled, Sampling, prompts_of, sample
 from cotgen.training.selection import Selection
+from cotgen.training.views import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,6 +201,12 @@ class Asking:
         chosen = self.policy.work or os.environ.get("COTGEN_WORK", "")
         work = Path(chosen) if chosen else out.with_name(f"{out.name}.work")
         with ReplyCache(work / "replies.sqlite") as cache:
+            if len(cache) and not self.policy.checkpoint:
+                say(
+                    console(),
+                    f"{work} holds replies of earlier runs, and the same request takes them again. If the server has other "
+                    "weights now under the same name, say --checkpoint DIR, or another --work.",
+                )
             yield cache
 
     def public(self, sampling: Sampling) -> dict[str, Any]:
@@ -261,6 +268,16 @@ def instruction_of(checkpoint: Path | None, view: View) -> str | None:
         return str(record["instruction"]) if same else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def refuse_other_instruction(checkpoint: Path, given: str | None, view: View) -> None:
+    """Raise CotgenError where a checkpoint was told something else before the question, and nobody says which is meant."""
+    trained = instruction_of(checkpoint, view)
+    if given is None and trained is not None and trained != INSTRUCTIONS[view]:
+        raise CotgenError(
+            f"{checkpoint} was trained with another instruction than that of the view ('{trained[:60]}'); say it with "
+            "--instruction, in every stage that follows"
+        )
 
 
 def weights_of(checkpoint: Path) -> str:

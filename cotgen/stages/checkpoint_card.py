@@ -40,7 +40,7 @@ class Told:
         data: `ORG/NAME@REVISION` of each data set, in the order of the record.
         data_licence: as its card states it.
         limits: what else is known, a sentence each.
-        scores: a file: a list of `Metric`.
+        scores: `scores.json` of an evaluation, or a list of `Metric`.
     """
 
     name: str
@@ -151,8 +151,26 @@ def _metrics(file: Path | None) -> list[Metric]:
     if file is None:
         return []
     try:
-        return [Metric.model_validate(item) for item in orjson.loads(file.read_bytes())]
-    except (OSError, ValueError) as error:
+        found = orjson.loads(file.read_bytes())
+        told = found if isinstance(found, dict) else {"metrics": found}
+        metrics = [Metric.model_validate(item) for item in told["metrics"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise CotgenError(
-            f"{file} is no list of figures, each with its null model (cotgen.hub.model_card.Metric): {error}"
+            f"{file} is no scores.json and no list of figures, each with its null model (cotgen.hub.model_card.Metric): "
+            f"{error}"
         ) from error
+    if told.get("failed"):
+        raise CotgenError(
+            f"{file} lacks {told['failed']:,} prompts that got no reply; run the same evaluation again, which asks these, "
+            "before its figures stand on a card"
+        )
+    if told.get("missing"):
+        raise CotgenError(
+            f"{file} was scored on replies that lack {told['missing']:,} of the prompts; choose the same prompts as were "
+            "asked (--tasks, --sources, --most, --seed), or ask for the others"
+        )
+    if told.get("sampling", {}).get("image") is False:
+        raise CotgenError(
+            f"the replies of {file} were given without the picture; score the model with it for its card"
+        )
+    return metrics

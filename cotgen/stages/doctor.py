@@ -9,7 +9,6 @@ status is 1 where something would fail. Works without a GPU, and without a netwo
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +38,7 @@ from cotgen.stages.planned import planned
 from cotgen.stages.rows import Measured, measure, percentiles, picture_tokens, round_trip, sizes_to_try
 from cotgen.stages.run import last_checkpoint
 from cotgen.stages.versions import check_versions
-from cotgen.training.adapters import refuse_settings
+from cotgen.training.adapters import refuse_settings, set_length
 from cotgen.training.loader import Loader
 from cotgen.training.processor import TRIED
 
@@ -178,7 +177,6 @@ class _Exam:
             batch_size=self.config.per_device_train_batch_size,
             rank=0,
             world_size=self.gpus,
-            epochs=None if self.view != "prompt" else max(1, math.ceil(self.config.num_train_epochs)),
         )
         self.loader = loader
         for part, portion in enumerate(loader.pool.portions):
@@ -196,17 +194,10 @@ class _Exam:
         loader, config = self._loaded(), self.config
         per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps * self.gpus
         if self.view == "prompt":
-            assert loader.rows is not None
-            config.num_train_epochs = 1
-            prompts = config.generation_batch_size // config.num_generations
-            per_generation = prompts / (config.steps_per_generation / config.gradient_accumulation_steps)
-            steps = max(1, int(loader.rows / per_generation * config.num_iterations))
             told = f"{per_step:,} completions a step, {config.num_generations} for each prompt"
         else:
-            batches = loader.batches(max(1, round(config.num_train_epochs)))
-            steps = max(1, batches // config.gradient_accumulation_steps)
             told = f"{per_step:,} rows and pictures a step"
-        self.steps = config.max_steps if config.max_steps > 0 else steps
+        self.steps = set_length(loader, config)
         refuse_settings(loader, config, resumed=False)
         self.findings.add("batch", "ok", f"{told} on {self.gpus} GPU{'s' * (self.gpus > 1)}; {self.steps:,} steps")
         if config.save_strategy == "steps" and config.save_steps > self.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -78,12 +79,13 @@ def evaluate(arguments: Sequence[str] | None = None) -> int:
     scores = ReplyScores(view, asking.boxes, _train(asking), config)
     number, scored = asking.number(), 0
     written: dict[str, Any] = {}
+    missing: Counter[str] = Counter()
     with ExitStack() as stack:
         reporter = stack.enter_context(Reporter(screen))
         file: BinaryIO | None = None
         if what.predictions:
             predicted = PredictedReplies(Path(what.predictions))
-            replies = _predicted(asking, predicted)
+            replies = _predicted(asking, predicted, missing)
         else:
             endpoint = policy.endpoint()
             image = not what.no_image
@@ -112,6 +114,7 @@ def evaluate(arguments: Sequence[str] | None = None) -> int:
         "view": view,
         "split": what.split,
         "failed": told.failures.total(),
+        "missing": missing.total(),
         "metrics": [metric.model_dump() for metric in metrics(result, what.split)],
         "tasks": [plain(score) for score in result],
     }
@@ -165,11 +168,13 @@ def _train(asking: Asking) -> Iterator[Asked]:
         yield from asked_in(portion.folder, "train")
 
 
-def _predicted(asking: Asking, replies: PredictedReplies) -> Iterator[Sampled]:
-    """The replies of a file to those prompts that it has."""
+def _predicted(asking: Asking, replies: PredictedReplies, missing: Counter[str]) -> Iterator[Sampled]:
+    """The replies of a file to those prompts that it has; counts the others by task."""
     for prompt in asking.prompts():
         if prompt.name in replies:
             yield Sampled(prompt, replies.texts(prompt.name))
+        else:
+            missing[prompt.row.task] += 1
 
 
 def _write(file: BinaryIO, found: Sampled) -> None:

@@ -11,7 +11,7 @@ from cotgen.stages.alarms import AnswerShares, alarm_callback, null_reward, watc
 from cotgen.stages.arguments import GRPO_DEFAULTS, DataArguments, RewardArguments, VisionArguments, parse
 from cotgen.stages.models import load_model, lora
 from cotgen.stages.run import prepare, train
-from cotgen.training.adapters import checkpoint_callback, grpo_rows
+from cotgen.training.adapters import grpo_rows
 from cotgen.training.rewards import reward_funcs, reward_weights
 from cotgen.training.schedule import SuccessWindow
 
@@ -39,7 +39,7 @@ def reinforce(stage: str, arguments: Sequence[str] | None = None, callbacks: Seq
     window = SuccessWindow(window=rules.iou_window) if rules.iou_window else None
     shares = AnswerShares()
     null = null_reward(loader, rewards)
-    called: list[Any] = [checkpoint_callback(loader), alarm_callback(null, shares, rules.alarms), *callbacks]
+    called: list[Any] = [alarm_callback(null, shares, rules.alarms), *callbacks]
     if window is not None:
         called.append(window_callback(window, checkpoint))
     trainer = GRPOTrainer(

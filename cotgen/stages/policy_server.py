@@ -11,7 +11,7 @@ from pathlib import Path
 from cotgen.errors import CotgenError
 from cotgen.models.client import Client, RefusedError
 from cotgen.models.endpoint import Endpoint
-from cotgen.stages.commands import end, filled, start, tail
+from cotgen.stages.commands import GRACE_S, end, filled, start, tail
 
 _PAUSE_S = 0.25
 
@@ -69,6 +69,7 @@ class PolicyServer:
         url = self._url
         if self._command:
             port = self._port or _free_port()
+            _wait_for(port)
             url = f"http://127.0.0.1:{port}/v1"
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("wb") as log:
@@ -105,6 +106,25 @@ class PolicyServer:
 async def _listed(endpoint: Endpoint) -> list[str]:
     async with Client(endpoint) as client:
         return await client.models()
+
+
+def _wait_for(port: int) -> None:
+    """Wait until nobody listens: what answers there would be taken for the server that is started, with other weights.
+
+    Raises:
+        CotgenError: somebody still does after the time that a program has to end.
+    """
+    until = time.monotonic() + GRACE_S
+    while _answers(port):
+        if time.monotonic() >= until:
+            raise CotgenError(f"another server listens on port {port}; end it, or give another --port (0: a free one)")
+        time.sleep(_PAUSE_S)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.settimeout(1.0)
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

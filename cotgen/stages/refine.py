@@ -13,6 +13,7 @@ questions about surgeries that are held out. It ends after so many rounds, or wh
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from cotgen.records import LeftOut
 from cotgen.shards.manifest import is_sealed, load
 from cotgen.shards.refined import Chains, refine, shared_priors
 from cotgen.stages.arguments import DataArguments, VisionArguments, parse
+from cotgen.stages.asking import refuse_other_instruction
 from cotgen.stages.commands import filled, run
 from cotgen.stages.data import portions
 from cotgen.stages.policy import Policy
@@ -37,6 +39,7 @@ from cotgen.stages.refine_state import State
 from cotgen.stages.run import RECORD
 from cotgen.training.hint import HINT_VERSION, hint_sha256
 from cotgen.training.paths import hinted_names, most_hinted, path_a, path_b, score, with_hint
+from cotgen.training.pool import refuse_leaks
 from cotgen.training.portions import Portion
 from cotgen.training.refine import variety
 from cotgen.training.sampler import Prompt, Sampled, Sampling, prompts_of, sample
@@ -69,6 +72,9 @@ class Asking:
     def prompts(self, most: int, seed: int, split: str = "train", folders: Sequence[Portion] = ()) -> Iterator[Prompt]:
         """The prompts of a split."""
         selection = replace(self.data.selection("prompt"), splits=(split,))  # type: ignore[arg-type]
+        if split != "train":
+            # A table of pass rates names train prompts alone.
+            selection = replace(selection, difficulty=None)
         return prompts_of(folders or self.portions, selection, self.boxes, self.data.instruction, most, seed)
 
     def ask(self, prompts: Iterable[Prompt], endpoint: Endpoint, policy: Policy, **changed: Any) -> Iterator[Sampled]:
@@ -97,6 +103,13 @@ class Refinement:
         self._priors = shared_priors(self._folders)
         self._keeping = given.keeping(asking.boxes)
         self._held_out = portions(given.held_out, say) if given.held_out else asking.portions
+        # Before anything is asked: after a round it would be too late.
+        if not given.fraction("share") and all(portion.share is not None for portion in asking.portions):
+            raise CotgenError(
+                "each set of --data has a share, so that --share 0 leaves the rounds no rows; say --share 0.3, or leave one "
+                "set without a share"
+            )
+        refuse_leaks(load(portion.folder) for portion in (*asking.portions, *self._held_out))
         self._served_policy: Policy | None = None
         self._first = Policy.of(given.model_name_or_path, given.policy)
         self.state = State(self._out / "state.json", self._settings())
@@ -247,9 +260,11 @@ class Refinement:
             if not (out / RECORD).is_file():
                 raise CotgenError(
                     f"the train command of round {number} ended and left no {out / RECORD}: it must wait for the training "
-                    "(sbatch --wait) and write to {out}"
+                    f"(sbatch --wait) and write to {out}"
                 )
             if given.export_command:
+                # Of an export that was ended before it was told here; exports refuse to write over anything.
+                shutil.rmtree(folder / "served", ignore_errors=True)
                 run(
                     filled(given.export_command, model=str(out), out=str(folder / "served")),
                     f"the export of round {number}",
@@ -271,6 +286,11 @@ class Refinement:
         ]
         share, total = self._given.fraction("share"), sum(pairs for _, pairs in sets)
         rounds = [f"{folder}={share * pairs / total}" if share else str(folder) for folder, pairs in sets]
+        given = [Portion.parse(text) for text in self._data.data]
+        if share and all(portion.share is not None for portion in given):
+            # Those of the first data make up 1 among themselves, so what the rounds take is taken from each.
+            first_data = [f"{part.folder}={part.share * (1 - share)}" for part in given if part.share is not None]
+            return [*first_data, *rounds]
         return [*self._data.data, *rounds]
 
     def _score(self, policy: Policy) -> dict[str, Any]:
@@ -351,6 +371,7 @@ def refine_rounds(arguments: Sequence[str] | None = None) -> None:
     for name in ("output_dir", "model_name_or_path"):
         if not getattr(given, name):
             raise CotgenError(f"say --{name}: {RefineArguments.__dataclass_fields__[name].metadata['help']}")
+    refuse_other_instruction(Path(given.model_name_or_path), data.instruction, "prompt")
     processor = load_processor(given.model_name_or_path, vision)
     boxes = boxes_of(given.model_name_or_path, processor, data.boxes)
     out = Path(given.output_dir)

@@ -20,9 +20,10 @@ from cotgen.chains.boxes import BoxFormat
 from cotgen.chains.render import View
 from cotgen.errors import CotgenError
 from cotgen.stages.arguments import DataArguments, VisionArguments
+from cotgen.stages.asking import refuse_other_instruction
 from cotgen.stages.data import portions, published
 from cotgen.stages.models import boxes_of, load_processor, write_boxes
-from cotgen.training.adapters import trainer_settings
+from cotgen.training.adapters import checkpoint_callback, set_length, trainer_settings
 from cotgen.training.loader import Loader
 from cotgen.training.state import STATE, LoaderState
 
@@ -39,7 +40,7 @@ _PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "
 def prepare(
     view: View, data: DataArguments, vision: VisionArguments, config: Any, model: Any
 ) -> tuple[Any, Loader, Path | None]:
-    """Processor, loader and the checkpoint to go on from; sets the number of steps where the configuration has none.
+    """Processor, loader and the checkpoint to go on from; sets how long the run is, see `set_length`.
 
     Args:
         view: what the stage trains on.
@@ -52,6 +53,7 @@ def prepare(
         CotgenError: something does not go together; the sentence says what.
     """
     revision = None if Path(model.model_name_or_path or "").exists() else model.model_revision
+    refuse_other_instruction(Path(model.model_name_or_path or ""), data.instruction, view)
     processor = load_processor(model.model_name_or_path, vision, revision)
     boxes = boxes_of(model.model_name_or_path, processor, data.boxes, revision)
     say = print if config.process_index == 0 else _silent
@@ -64,14 +66,8 @@ def prepare(
         batch_size=config.per_device_train_batch_size,
         rank=config.process_index,
         world_size=config.world_size,
-        epochs=None if view != "prompt" else max(1, -(-int(config.num_train_epochs) // 1)),
     )
-    if view != "prompt" and config.max_steps <= 0:
-        batches = loader.batches(max(1, round(config.num_train_epochs)))
-        config.max_steps = max(1, batches // config.gradient_accumulation_steps)
-    if view == "prompt":
-        # The epochs are the loader's: its rows are those of the whole run.
-        config.num_train_epochs = 1
+    set_length(loader, config)
     checkpoint = last_checkpoint(config)
     if checkpoint is not None:
         loader.resume(LoaderState.read(checkpoint), trainer_settings(config))
@@ -118,6 +114,8 @@ def train(trainer: Any, loader: Loader, checkpoint: Path | None, stage: str, giv
     """
     out = Path(trainer.args.output_dir)
     trainer.add_callback(record_callback(loader.boxes, record(stage, loader, given)))
+    # The last one: a checkpoint with `loader.json` is whole.
+    trainer.add_callback(checkpoint_callback(loader))
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_model()
     if trainer.is_world_process_zero():
@@ -256,7 +254,10 @@ class _Guard:
 def _public(item: Any) -> dict[str, Any]:
     """The values of a dataclass that differ from its defaults, but for names of files, hosts and tokens."""
     fields = item.__dataclass_fields__
-    hidden = re.compile(r"(_dir|_url|_host|_token|token|_path|difficulty|data|_id|_repo|run_name)$")
+    hidden = re.compile(
+        r"(_dir|_url|_host|_token|token|_path|difficulty|data|_id|_repo|run_name|resume_from_checkpoint|deepspeed"
+        r"|fsdp_config|accelerator_config)$"
+    )
     told = {}
     for name, field in fields.items():
         value = getattr(item, name, None)

@@ -105,6 +105,8 @@ class Policy:
         most = int(body.get("max_completion_tokens") or body.get("max_tokens") or 512)
         temperature, top_p = float(body.get("temperature", 1.0)), float(body.get("top_p", 1.0))
         wanted = range(int(body.get("n") or 1))
+        if not wanted or most < 1:
+            raise ValueError("n and max_tokens are 1 or more")
         return [_Row(text, images, most, temperature, top_p, seed * _SEED_STEP + n) for n in wanted]
 
     def _work(self) -> None:
@@ -116,11 +118,18 @@ class Policy:
                     batch.append(self._waiting.get(timeout=max(0.0, until - time.monotonic())))
                 except queue.Empty:
                     break
-            try:
-                self._generate(batch)
-            except Exception as error:  # whatever the model raises is the request's answer
-                for row in batch:
-                    row.done.put((f"{type(error).__name__}: {error}", "error", 0, 0))
+            self._answer(batch)
+
+    def _answer(self, batch: list[_Row]) -> None:
+        try:
+            self._generate(batch)
+        except Exception as error:  # whatever the model raises is the request's answer
+            if len(batch) == 1:
+                batch[0].done.put((f"{type(error).__name__}: {error}", "error", 0, 0))
+                return
+            # One that cannot be answered takes none of the others with it.
+            for row in batch:
+                self._answer([row])
 
     def _generate(self, batch: list[_Row]) -> None:
         torch, tokenizer = self._torch, self.processor.tokenizer
@@ -185,7 +194,7 @@ def _messages(given: Any) -> tuple[list[dict[str, Any]], list[Any]]:
                     raise ValueError("a picture comes as a data URL")
                 try:
                     picture = Image.open(io.BytesIO(base64.b64decode(data, validate=True))).convert("RGB")
-                except (OSError, binascii.Error) as error:
+                except (OSError, SyntaxError, binascii.Error, Image.DecompressionBombError) as error:
                     raise ValueError(f"a picture cannot be decoded: {error}") from error
                 images.append(picture)
                 told.append({"type": "image"})
@@ -211,10 +220,11 @@ def server(policy: Policy, name: str, host: str = "127.0.0.1", port: int = 0) ->
                 self._send(404, {"error": {"message": f"there is nothing at {self.path}"}})
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            told = self.headers.get("Content-Length") or "0"
+            length = int(told) if told.isdecimal() else _MOST_BODY + 1
             if length > _MOST_BODY:
                 self.close_connection = True
-                self._send(413, {"error": {"message": "the request is too large"}})
+                self._send(413, {"error": {"message": "the request is too large, or does not say its length"}})
                 return
             raw = self.rfile.read(length)
             if self.path != "/v1/chat/completions":

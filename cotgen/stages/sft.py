@@ -9,7 +9,7 @@ from cotgen.chains.render import View
 from cotgen.stages.arguments import SFT_DEFAULTS, DataArguments, VisionArguments, parse
 from cotgen.stages.models import load_model, lora
 from cotgen.stages.run import completion_guard, prepare, train
-from cotgen.training.adapters import checkpoint_callback, sft_stream
+from cotgen.training.adapters import sft_stream
 
 
 def fine_tune(view: View, stage: str, arguments: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> None:
@@ -35,7 +35,7 @@ def fine_tune(view: View, stage: str, arguments: Sequence[str] | None = None, ca
         train_dataset=sft_stream(loader),
         processing_class=processor,
         peft_config=lora(model),
-        callbacks=[checkpoint_callback(loader), *callbacks],
+        callbacks=list(callbacks),
     )
     trainer.data_collator = completion_guard(trainer.data_collator, processor, data.most_tokens)
     train(trainer, loader, checkpoint, stage, given)

@@ -8,8 +8,10 @@ refuses settings under which rows would be lost, cut or repeated unnoticed.
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -210,6 +212,11 @@ def checkpoint_callback(loader: Loader) -> Any:
                 raise CotgenError(
                     "the loader goes on in the middle of a run that the trainer starts anew; pass both the checkpoint"
                 )
+            if addressed and done % (args.steps_per_generation * args.num_iterations):
+                raise CotgenError(
+                    f"checkpoint-{state.global_step} lies between two generations and cannot go on exactly; go on from "
+                    "an earlier one"
+                )
             self.began = (state.global_step, loader.batches_done)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -221,6 +228,47 @@ def checkpoint_callback(loader: Loader) -> Any:
                 loader.state(batches, rows=prompts, trainer=trainer_settings(args)).write(folder)
 
     return Checkpoints()
+
+
+def set_length(loader: Loader, args: Any) -> int:
+    """Make a run as long as its trainer's arguments say, and give both what follows from that; returns its steps.
+
+    For a stream `max_steps` is set where there is none, so that the run holds `num_train_epochs`, a part of one too. For
+    prompts the loader gets as many epochs as the steps need: the trainer would show those of the first one again, in the
+    same order, and what a cap holds back never.
+
+    Raises:
+        CotgenError: there is no step; there are fewer prompts than one generation takes, so that nothing would be learnt.
+    """
+    epochs = Fraction(str(args.num_train_epochs))
+    if args.max_steps <= 0 and epochs <= 0:
+        raise CotgenError("a run without steps learns nothing; set num_train_epochs above 0, or max_steps")
+    whole = int(epochs)
+    begin, end = loader.order.start(whole), loader.order.start(whole + 1)
+    rows = begin + math.ceil((epochs - whole) * (end - begin))
+    a_step = loader.batch_size * loader.world_size * args.gradient_accumulation_steps
+    if loader.pool.selection.view != "prompt":
+        if args.max_steps <= 0:
+            args.max_steps = -(-rows // a_step)
+        return int(args.max_steps)
+    # The epochs are the loader's: its rows are those of the whole run.
+    args.num_train_epochs = 1
+    prompts = _prompts(loader, args, args.steps_per_generation * args.num_iterations)
+    uses = args.steps_per_generation * args.num_iterations
+    if args.max_steps > 0:
+        generations = -(-args.max_steps * args.gradient_accumulation_steps // uses)
+        loader.epochs = loader.order.locate(generations * prompts - 1) + 1
+        return int(args.max_steps)
+    if rows < prompts:
+        raise CotgenError(
+            f"the run has {rows} prompts and one generation takes {prompts}, so it would end without a step; choose more "
+            "prompts, more epochs, or a smaller batch"
+        )
+    loader.epochs = math.ceil(epochs)
+    steps = -(-(rows // prompts) * uses // args.gradient_accumulation_steps)
+    if epochs != whole:
+        args.max_steps = steps
+    return int(steps)
 
 
 def trainer_settings(args: Any) -> dict[str, int]:
@@ -254,6 +302,8 @@ def refuse_settings(loader: Loader, args: Any, *, resumed: bool) -> None:
     else:
         if getattr(args, "max_length", None) is not None:
             problems.append("max_length must be None: it cuts answers off, and the loss becomes 0 without a word")
+        if getattr(args, "completion_only_loss", None) is False:
+            problems.append("completion_only_loss must not be False: the questions would be learnt with the answers")
         if resumed and not args.ignore_data_skip:
             problems.append("ignore_data_skip must be True: the loader starts at its batch by itself")
     if problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,6 +50,7 @@ class Pool:
         self.portions = tuple(portions)
         self.selection = selection
         self.manifests = [_checked(portion.folder, selection) for portion in portions]
+        refuse_leaks(self.manifests)
         self._files: dict[int, BinaryIO] = {}
         self._process = os.getpid()
         parts = [_index(portion.folder, selection).with_columns(part=pl.lit(n)) for n, portion in enumerate(portions)]
@@ -161,6 +162,19 @@ class Pool:
     def __getstate__(self) -> dict[str, Any]:
         """For another process: all but the open files."""
         return {**self.__dict__, "_files": {}}
+
+
+def refuse_leaks(manifests: Iterable[Manifest]) -> None:
+    """Raise CotgenError where an operation is in one split of one data set and in another of another."""
+    where: dict[str, str] = {}
+    for manifest in manifests:
+        for split, surgeries in sorted(manifest.splits.items()):
+            for surgery in surgeries:
+                if where.setdefault(surgery, split) != split:
+                    raise CotgenError(
+                        f"{surgery} is in {where[surgery]} of one data set and in {split} of another, so that a model would "
+                        "be judged on what it learnt from; build all with the same --split"
+                    )
 
 
 def _coded(columns: pl.DataFrame) -> tuple[npt.NDArray[np.uint32], list[tuple[Any, ...]]]:

@@ -41,6 +41,9 @@ class Portion:
             raise CotgenError(
                 f"'{text}': '{number}' is no share; write DIR, or DIR=0.3 for three rows of ten"
             ) from None
+        if Path(text).exists() and not Path(folder).exists():
+            # A folder whose name ends so, as `sweep/lr=0.5`.
+            return cls(Path(text))
         if not 0 < share <= 1:
             raise CotgenError(f"'{text}': a share is above 0 and at most 1; write DIR alone for the whole set")
         return cls(Path(folder), share)

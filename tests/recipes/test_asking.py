@@ -108,6 +108,8 @@ def test_a_server_that_fails_on_some_prompts_ends_with_1_and_is_asked_for_them_a
     with stub as url:
         assert pass_rate(common(folder, url, out, *arguments)) == 0
     assert sum(stub.counts.values()) == len(lost)
+    told = capsys.readouterr().out
+    assert "holds replies of earlier runs" in told and "say --checkpoint DIR, or another --work" in told
     assert pl.read_parquet(out)["samples"].to_list() == [2] * 30
 
 
@@ -155,6 +157,7 @@ def test_replies_of_a_file_score_the_same_without_a_server(
     assert done.returncode == 0, done.stderr
     one, two = (json.loads((path / "scores.json").read_bytes()) for path in (asked, read))
     assert one["tasks"] == two["tasks"]
+    assert one["missing"] == 0 < two["missing"]
     assert one["tasks"][-1]["replies"] == 60
     assert "has replies to 30 of the" in done.stdout
     assert not (read / "predictions.jsonl").exists()

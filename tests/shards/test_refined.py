@@ -123,6 +123,20 @@ def test_a_chain_that_contradicts_another_of_its_frame_is_left_out_and_counted(
     assert (left.count, left.examples) == (1, [f"{sample.key}#{last.id}"])
 
 
+def test_of_several_parents_each_sample_is_of_the_one_that_asks_its_questions(
+    made: Made, parent: Path, tmp_path: Path
+) -> None:
+    """An earlier round, which asks few of them, may come first."""
+    chains = rewritten(made)
+    few = lines(tmp_path / "few", [chain for number, chain in enumerate(chains) if number % 3 == 0])
+    refine([parent], tmp_path / "round-1", few, 0, config=CONFIG, counts=COUNTS)
+    every = lines(tmp_path / "every", chains)
+    alone = refine([parent], tmp_path / "alone", every, 0, config=CONFIG, counts=COUNTS)
+    both = refine([tmp_path / "round-1", parent], tmp_path / "both", every, 0, config=CONFIG, counts=COUNTS)
+    assert both.counts["pairs"] == alone.counts["pairs"] > load(tmp_path / "round-1").counts["pairs"]
+    assert both.left_out == alone.left_out
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_held_out_samples_are_refused(split: str, made: Made, parent: Path, tmp_path: Path) -> None:
     chains = lines(tmp_path / "c", rewritten(made, split))

@@ -25,7 +25,7 @@ TRAINER = (
 )
 
 
-def rounds(data: Path, out: Path, url: str, **changed: Any) -> dict[str, Any]:
+def rounds(data: Path, out: Path, url: str, *, difficulty: str = "", **changed: Any) -> dict[str, Any]:
     """Run all rounds; returns the best one."""
     out.mkdir(parents=True, exist_ok=True)
     first = out.parent / "first"
@@ -36,7 +36,7 @@ def rounds(data: Path, out: Path, url: str, **changed: Any) -> dict[str, Any]:
         "train_command": TRAINER, "policy_url": url, "same_server": True, "patience": 2, "policy": "Qwen3-VL-8B-x",
         "concurrency": 8,
     } | changed  # fmt: skip
-    given, which = RefineArguments(**told), DataArguments(data=[str(data)])
+    given, which = RefineArguments(**told), DataArguments(data=[str(data)], difficulty=difficulty)
     sampling = Sampling("", given.samples, given.temperature, given.top_p, given.max_tokens)
     with (
         ReplyCache(out / "replies.sqlite") as cache,

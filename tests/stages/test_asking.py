@@ -15,6 +15,7 @@ from cotgen.stages.asking import (
     boxes_of_checkpoint,
     budget_of,
     instruction_of,
+    refuse_other_instruction,
     weights_of,
 )
 from cotgen.stages.models import write_boxes
@@ -67,6 +68,10 @@ def test_the_instruction_is_that_of_the_stage_with_the_same_view(tmp_path: Path)
     (folder / "cotgen.json").write_text(json.dumps({"stage": "stage2_cold_start", "instruction": "Think."}))
     assert instruction_of(folder, "cot") == instruction_of(folder, "prompt") == "Think."
     assert instruction_of(folder, "vqa") is None
+    with pytest.raises(CotgenError, match="was trained with another instruction than that of the view"):
+        refuse_other_instruction(folder, None, "prompt")
+    refuse_other_instruction(folder, "Think.", "prompt")
+    refuse_other_instruction(folder, None, "vqa")
 
 
 def test_weights_are_told_apart_wherever_they_lie(tmp_path: Path) -> None:

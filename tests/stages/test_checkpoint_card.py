@@ -92,3 +92,31 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     figures.write_text('[{"name": "x"}]')
     with pytest.raises(CotgenError, match="no list of figures, each with its null model"):
         card_of(record(), Told("lab/surgeon", scores=figures))
+
+
+def test_the_scores_of_an_evaluation_stand_on_the_card_when_they_are_whole(tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    figure = {
+        "name": "phase: score",
+        "split": "test",
+        "value": "71.4 %",
+        "null_name": "majority",
+        "null_value": "38.2 %",
+    }
+    whole = {
+        "schema": "cotgen/scores/1",
+        "failed": 0,
+        "sampling": {"image": True},
+        "metrics": [figure | {"samples": 9}],
+    }
+    scores.write_text(json.dumps(whole))
+    assert card_of(record(), Told("lab/surgeon", scores=scores)).metrics[0].value == "71.4 %"
+    scores.write_text(json.dumps(whole | {"failed": 3}))
+    with pytest.raises(CotgenError, match="lacks 3 prompts that got no reply; run the same evaluation again"):
+        card_of(record(), Told("lab/surgeon", scores=scores))
+    scores.write_text(json.dumps(whole | {"missing": 4}))
+    with pytest.raises(CotgenError, match="lack 4 of the prompts"):
+        card_of(record(), Told("lab/surgeon", scores=scores))
+    scores.write_text(json.dumps(whole | {"sampling": {"image": False}}))
+    with pytest.raises(CotgenError, match="without the picture"):
+        card_of(record(), Told("lab/surgeon", scores=scores))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cotgen.errors import CotgenError
+from cotgen.models.stub import StubServer
 from cotgen.stages.commands import filled, run
 from cotgen.stages.policy_server import PolicyServer
 
@@ -59,6 +60,19 @@ def test_a_server_that_ends_or_never_answers_is_told_with_its_log(tmp_path: Path
         serving.of("m1", 4, 5.0)
     with pytest.raises(CotgenError, match="no server is named"):
         PolicyServer("", "", tmp_path / "log")
+
+
+def test_a_server_that_listens_already_is_not_taken_for_the_one_that_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cotgen.stages.policy_server.GRACE_S", 0.2)
+    with StubServer() as url:
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        with (
+            PolicyServer(STUB, "", tmp_path / "log", port=port, wait_s=60) as serving,
+            pytest.raises(CotgenError, match=f"another server listens on port {port}"),
+        ):
+            serving.of("new", 4, 5.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system's signal for it is Linux's")

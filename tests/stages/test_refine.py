@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,45 @@ def test_more_chains_of_a_prompt_are_sets_beside_it(data: Path, tmp_path: Path) 
     told = json.loads((folder / "model" / "told.json").read_text())
     assert [Path(text.rpartition("=")[0]).name for text in told[2:]] == ["data", "more-1"]
     assert sum(Fraction(text.rpartition("=")[2]) for text in told[2:]) == Fraction(3, 10)
+
+
+def test_a_table_of_pass_rates_chooses_train_prompts_and_no_held_out_questions(data: Path, tmp_path: Path) -> None:
+    train = list(open_dataset(data).filter(split="train"))
+    names = sorted({f"{sample.key}#{pair.id}" for sample in train for pair in sample.record.pairs})[:20]
+    table = tmp_path / "rates.jsonl"
+    table.write_text("".join(json.dumps({"name": name, "difficulty": 0.5, "kept": True}) + "\n" for name in names))
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(data, tmp_path / "out", url, difficulty=str(table), **FEW)
+    told = json.loads((tmp_path / "out" / "state.json").read_text())
+    assert told["first"]["score"]["questions"] == FEW["most_held_out"]
+    assert told["rounds"][0]["right"]["account"]["prompts"] == len(names)
+
+
+def test_shares_of_the_first_data_make_room_for_the_rounds(data: Path, tmp_path: Path) -> None:
+    out, shared = tmp_path / "out", Path(f"{data}=1")
+    with pytest.raises(CotgenError, match="leaves the rounds no rows"):
+        rounds(shared, out, "http://127.0.0.1:9/v1", share="0", **FEW)
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(shared, out, url, **FEW)
+    told = json.loads((out / "round-1" / "model" / "told.json").read_text())
+    assert told[1:] == [f"{data}=7/10", f"{out}/round-1/data=3/10"]
+
+
+def test_operations_that_are_learnt_from_are_not_held_out(data: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(data, tmp_path / "other")
+    manifest = json.loads((other / "manifest.json").read_bytes())
+    manifest["splits"] = {"train": manifest["splits"]["validation"], "validation": manifest["splits"]["train"]}
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CotgenError, match="would be judged on what it learnt from"):
+        rounds(data, tmp_path / "out", "http://127.0.0.1:9/v1", held_out=[str(other)], **FEW)
+
+
+def test_an_export_that_was_ended_is_made_again(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "round-1" / "served" / "half").mkdir(parents=True)
+    export = "{python} -c 'import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir()' {out} {model}"
+    with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
+        rounds(data, tmp_path / "out", url, export_command=export, **FEW)
+    assert list((tmp_path / "out" / "round-1" / "served").iterdir()) == []
 
 
 def test_a_server_of_somebody_else_is_asked_for_the_new_policy(data: Path, tmp_path: Path) -> None:

@@ -47,10 +47,13 @@ def test_a_record_tells_settings_and_no_places() -> None:
         difficulty: str = ""
         data: list[str] = field(default_factory=list)
         tasks: list[str] = field(default_factory=list)
+        resume_from_checkpoint: str | None = None
+        deepspeed: str | None = None
         learning_rate: float = 1e-5
         seed: int = 42
 
     given = Told(
-        "/home/me/out", "hf_secret", "http://node7:8000", "/home/me/rates.parquet", ["/home/me/set"], ["phase"]
-    )
+        "/home/me/out", "hf_secret", "http://node7:8000", "/home/me/rates.parquet", ["/home/me/set"], ["phase"],
+        "/home/me/out/checkpoint-8", "/home/me/zero3.json",
+    )  # fmt: skip
     assert _public(given) == {"tasks": ["phase"]}

@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import io
+import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -73,3 +76,21 @@ def test_a_picture_that_cannot_be_read_is_refused_in_words(url: str) -> None:
     [outcome] = ask(url, [request(5, image="data:image/jpeg;base64,AAAA")])
     assert isinstance(outcome, Failure)
     assert "a picture cannot be decoded" in outcome.problem.text
+
+
+def post(url: str, body: dict[str, object]) -> int:
+    sent = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(sent, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_request_that_cannot_be_answered_is_refused_and_takes_no_other_with_it(url: str) -> None:
+    asked = {"model": "policy", "messages": [{"role": "user", "content": "Is a hook in view?"}], "max_tokens": 4}
+    for wrong in ({"n": -1}, {"max_tokens": -1}, {"seed": 2**63}, {"messages": [1]}):
+        assert post(url, asked | wrong) == 400
+    lost = Request(f"{7:064d}", (("user", "<|image_pad|> Is a hook in view?"),), seed=7, max_tokens=300)
+    found = ask(url, [request(1), lost, request(2)])
+    assert [isinstance(outcome, Failure) for outcome in found] == [False, True, False]

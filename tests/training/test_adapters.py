@@ -1,14 +1,24 @@
 """The types that TRL takes: `datasets` splits and types them as the trainers do. The trainers themselves: test_trainers."""
 
+import math
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cotgen.errors import CotgenError
-from cotgen.training.adapters import grpo_rows, refuse_settings, sft_features, sft_stream, trainer_settings
+from cotgen.training.adapters import (
+    checkpoint_callback,
+    grpo_rows,
+    refuse_settings,
+    set_length,
+    sft_features,
+    sft_stream,
+    trainer_settings,
+)
 from cotgen.training.loader import Loader
 from cotgen.training.selection import Selection
 from tests.shards.samples import SIZE, make, write_folder
@@ -147,6 +157,9 @@ class Sft:
     gradient_accumulation_steps: int = 4
     max_length: int | None = None
     ignore_data_skip: bool = True
+    completion_only_loss: bool | None = None
+    num_train_epochs: float = 1
+    max_steps: int = -1
 
 
 @dataclass
@@ -173,6 +186,7 @@ class Grpo:
     [
         ({"max_length": 1024}, "max_length must be None: it cuts answers off"),
         ({"ignore_data_skip": False}, "ignore_data_skip must be True"),
+        ({"completion_only_loss": False}, "completion_only_loss must not be False"),
         ({"per_device_train_batch_size": 8}, "per_device_train_batch_size is 8 and the loader's batch 2"),
         ({"world_size": 4}, "the trainer has 4 ranks and the loader 1"),
     ],
@@ -202,6 +216,39 @@ def test_settings_under_which_grpo_rows_are_lost_or_mixed_are_refused(
     refuse_settings(loader, Grpo(), resumed=False)
     with pytest.raises(CotgenError, match=words):
         refuse_settings(loader, Grpo(**change), resumed=False)
+
+
+@pytest.mark.parametrize("epochs", [0.1, 0.5, 1, 1.5, 2])
+def test_a_run_on_a_stream_has_the_steps_of_its_epochs_and_of_parts_of_them(folder: Path, epochs: float) -> None:
+    loader, args = Loader([folder], VQA, batch_size=2), Sft(num_train_epochs=epochs)
+    steps = set_length(loader, args)
+    assert args.max_steps == steps
+    assert 0 <= 8 * steps - epochs * len(loader.pool) < 8 + 1
+    assert set_length(loader, Sft(num_train_epochs=epochs, max_steps=7)) == 7
+
+
+def test_a_run_on_prompts_goes_into_the_next_epoch_and_shows_none_again_before(folder: Path) -> None:
+    loader = Loader([folder], PROMPT, batch_size=2)
+    pairs = len(loader.pool)
+    assert set_length(loader, Grpo()) == 2 * pairs
+    assert loader.rows == pairs
+    args = Grpo(max_steps=2 * pairs + 2)
+    assert set_length(loader, args) == args.max_steps
+    assert (loader.rows, args.num_train_epochs) == (2 * pairs, 1)
+    args = Grpo(num_train_epochs=1.5)
+    assert set_length(loader, args) == args.max_steps == 2 * math.ceil(1.5 * pairs)
+    with pytest.raises(CotgenError, match="a run without steps learns nothing"):
+        set_length(loader, Grpo(num_train_epochs=0))
+    with pytest.raises(CotgenError, match=f"the run has {pairs} prompts and one generation takes {pairs + 1}"):
+        set_length(loader, Grpo(steps_per_generation=4 * (pairs + 1)))
+
+
+def test_a_checkpoint_between_two_generations_is_not_gone_on_from(folder: Path) -> None:
+    pytest.importorskip("transformers")
+    loader = Loader([folder], PROMPT, batch_size=2, epochs=1)
+    loader.batches_done = 4
+    with pytest.raises(CotgenError, match="checkpoint-1 lies between two generations"):
+        checkpoint_callback(loader).on_train_begin(Grpo(), SimpleNamespace(global_step=1), None)
 
 
 def test_what_decides_the_steps_is_kept_with_the_state() -> None:

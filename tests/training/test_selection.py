@@ -1,5 +1,7 @@
 """What a run is shown and how often: filters by the index, caps, temperature, shares, curriculum."""
 
+import json
+import shutil
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
@@ -11,6 +13,7 @@ import pytest
 
 from cotgen.errors import CotgenError
 from cotgen.records import Finding, Pair
+from cotgen.shards.manifest import load
 from cotgen.training.loader import Loader
 from cotgen.training.portions import Portion, epoch_rows
 from cotgen.training.selection import Selection, rows_per_cell
@@ -143,6 +146,17 @@ def test_a_share_is_a_share_of_the_rows_whatever_the_sizes(made: Made, folder: P
         assert max(others.values()) - min(others.values()) <= 1, "round the ring, not at random"
 
 
+def test_an_operation_of_two_splits_is_refused(folder: Path, second: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(second, tmp_path / "other")
+    manifest = json.loads((other / "manifest.json").read_bytes())
+    surgery = load(folder).splits["train"][0]
+    manifest["splits"]["test"] = [surgery]
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    Loader([other], Selection(view="vqa"))
+    with pytest.raises(CotgenError, match=f"{surgery} is in train of one data set and in test of another"):
+        Loader([folder, other], Selection(view="vqa"))
+
+
 def test_sets_with_shares_alone_show_no_pair_twice(made: Made, folder: Path, second: Path) -> None:
     loader = Loader([Portion.parse(f"{folder}=0.5"), Portion.parse(f"{second}=0.5")], Selection(view="vqa"))
     shown = Counter(names(loader))
@@ -161,6 +175,9 @@ def test_shares_that_make_no_sense_are_refused(folder: Path, second: Path, tmp_p
     assert Portion.parse("A") == Portion(Path("A"))
     (tmp_path / "a=b").mkdir()
     assert Portion.parse(str(tmp_path / "a=b")) == Portion(tmp_path / "a=b")
+    (tmp_path / "lr=0.5").mkdir()
+    assert Portion.parse(str(tmp_path / "lr=0.5")) == Portion(tmp_path / "lr=0.5")
+    assert Portion.parse(f"{tmp_path}/lr=0.5=0.3") == Portion(tmp_path / "lr=0.5", Fraction(3, 10))
 
 
 def test_the_same_pictures_in_two_sets_are_kept_apart(made: Made, folder: Path, tmp_path: Path) -> None:
