@@ -87,7 +87,9 @@ class _Exam:
         self.findings, self.given = findings, given
         told = _told_before(given)
         if told.stage not in VIEWS:
-            raise CotgenError("say --stage 1, 2 or 3: whose settings are looked at (stage 4 trains with those of stage 2)")
+            raise CotgenError(
+                "say --stage 1, 2 or 3: whose settings are looked at (stage 4 trains with those of stage 2)"
+            )
         self.view = VIEWS[told.stage]
         self.launcher = _launcher(told.launcher)
         self.gpus = told.gpus or int(self.launcher.get("num_processes", 1)) or 1

@@ -75,6 +75,7 @@ def prepare(
     checkpoint = last_checkpoint(config)
     if checkpoint is not None:
         loader.resume(LoaderState.read(checkpoint), trainer_settings(config))
+        say(f"goes on from {checkpoint}")
     return processor, loader, checkpoint
 
 
