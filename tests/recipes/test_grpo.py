@@ -45,6 +45,8 @@ def test_rewards_reach_the_policy_and_a_checkpoint_goes_on_exactly(
     assert rewards(out) == whole
     first, second = weights(out), weights(tmp_path / "whole")
     assert all(bool((first[name] == second[name]).all()) for name in first)  # type: ignore[attr-defined]
+    run("stage3_grpo.py", *common(model, data, out, 3, 4), "--resume_from_checkpoint", "true")
+    assert rewards(out) == whole and not (out / "checkpoint-5").exists()
 
 
 def test_weights_of_rewards_are_told_by_name(models: dict[str, Path], data: Path, tmp_path: Path) -> None:
