@@ -40,7 +40,7 @@ class Told:
         data: `ORG/NAME@REVISION` of each data set, in the order of the record.
         data_licence: as its card states it.
         limits: what else is known, a sentence each.
-        scores: a file: a list of `Metric`.
+        scores: a file: `scores.json` of an evaluation, or a list of `Metric`.
     """
 
     name: str
@@ -151,8 +151,13 @@ def _metrics(file: Path | None) -> list[Metric]:
     if file is None:
         return []
     try:
-        return [Metric.model_validate(item) for item in orjson.loads(file.read_bytes())]
+        found = orjson.loads(file.read_bytes())
+        items = found.get("metrics") if isinstance(found, dict) else found
+        if not isinstance(items, list):
+            raise ValueError("it has no list 'metrics'")
+        return [Metric.model_validate(item) for item in items]
     except (OSError, ValueError) as error:
         raise CotgenError(
-            f"{file} is no list of figures, each with its null model (cotgen.hub.model_card.Metric): {error}"
+            f"{file} is no scores.json of recipes/evaluate.py, and no list of figures, each with its null model "
+            f"(cotgen.hub.model_card.Metric): {error}"
         ) from error

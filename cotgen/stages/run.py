@@ -10,6 +10,7 @@ import json
 import platform
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -121,10 +122,8 @@ def train(trainer: Any, loader: Loader, checkpoint: Path | None, stage: str, giv
     trainer.add_callback(record_callback(loader.boxes, record(stage, loader, given)))
     trainer.add_callback(_end_callback())
     metrics: dict[str, float] = {}
-    try:
+    with suppress(_EndedError):
         metrics = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).metrics
-    except _Ended:
-        pass
     trainer.save_model()
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(out)
@@ -224,7 +223,7 @@ def record_callback(boxes: BoxFormat, told: dict[str, Any]) -> Any:
     return Records()
 
 
-class _Ended(Exception):
+class _EndedError(Exception):
     """The checkpoint to go on from is the last one."""
 
 
@@ -235,7 +234,7 @@ def _end_callback() -> Any:
     class Ends(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step >= state.max_steps:
-                raise _Ended
+                raise _EndedError
 
     return Ends()
 
