@@ -5,9 +5,11 @@ Each is a field that a YAML file may set and a flag may override; a name that no
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +152,16 @@ def parse(
     try:
         return tuple(parser.parse_args_and_config(given))
     except (OSError, ValueError) as error:
-        raise CotgenError(f"the configuration cannot be read: {error}") from error
+        known = {name for action in parser._actions for name in action.option_strings}
+        unknown = [name for name in re.findall(r"'(--[\w-]+)'", str(error)) if name not in known]
+        told = "; ".join(_unknown(name, known) for name in unknown)
+        raise CotgenError(told or f"the configuration cannot be read: {error}") from error
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches("--" + name[2:].replace("-", "_"), sorted(known), n=1, cutoff=0.7)
+    meant = f"perhaps {near[0].removeprefix('--')} is meant" if near else "--help lists all that there are"
+    return f"no setting is called {name.removeprefix('--')}; {meant}"
 
 
 def _cap(text: str) -> tuple[Any, int]:

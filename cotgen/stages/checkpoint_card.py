@@ -40,7 +40,7 @@ class Told:
         data: `ORG/NAME@REVISION` of each data set, in the order of the record.
         data_licence: as its card states it.
         limits: what else is known, a sentence each.
-        scores: `scores.json` of an evaluation, or a list of `Metric`.
+        scores: a file: `scores.json` of an evaluation, or a list of `Metric`.
     """
 
     name: str
@@ -153,11 +153,13 @@ def _metrics(file: Path | None) -> list[Metric]:
     try:
         found = orjson.loads(file.read_bytes())
         told = found if isinstance(found, dict) else {"metrics": found}
+        if not isinstance(told.get("metrics"), list):
+            raise ValueError("it has no list 'metrics'")
         metrics = [Metric.model_validate(item) for item in told["metrics"]]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise CotgenError(
-            f"{file} is no scores.json and no list of figures, each with its null model (cotgen.hub.model_card.Metric): "
-            f"{error}"
+            f"{file} is no scores.json of recipes/evaluate.py, and no list of figures, each with its null model "
+            f"(cotgen.hub.model_card.Metric): {error}"
         ) from error
     if told.get("failed"):
         raise CotgenError(

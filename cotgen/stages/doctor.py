@@ -86,7 +86,9 @@ class _Exam:
         self.findings, self.given = findings, given
         told = _told_before(given)
         if told.stage not in VIEWS:
-            raise CotgenError("--stage is 1, 2 or 3: whose settings are looked at")
+            raise CotgenError(
+                "say --stage 1, 2 or 3: whose settings are looked at (stage 4 trains with those of stage 2)"
+            )
         self.view = VIEWS[told.stage]
         self.launcher = _launcher(told.launcher)
         self.gpus = told.gpus or int(self.launcher.get("num_processes", 1)) or 1
@@ -199,7 +201,7 @@ class _Exam:
             told = f"{per_step:,} rows and pictures a step"
         self.steps = set_length(loader, config)
         refuse_settings(loader, config, resumed=False)
-        self.findings.add("batch", "ok", f"{told} on {self.gpus} GPU{'s' * (self.gpus > 1)}; {self.steps:,} steps")
+        self.findings.add("batch", "ok", f"{told} on {self.gpus} rank{'s' * (self.gpus > 1)}; {self.steps:,} steps")
         if config.save_strategy == "steps" and config.save_steps > self.steps:
             self.findings.add(
                 "batch",
@@ -437,11 +439,22 @@ def _told_before(given: list[str]) -> Any:
     """The doctor's own arguments, before the others can be read: they say which those are."""
     import argparse
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--stage", type=int, default=0)
-    parser.add_argument("--gpus", type=int, default=0)
-    parser.add_argument("--launcher", default="")
-    return parser.parse_known_args(given)[0]
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.doctor",
+        description="What a run will meet, before it is paid for; exit status 1 where something would fail.",
+        epilog="Beside these it takes all settings of the stage, --config, --data and --model_name_or_path among them: "
+        "--stage 1 --help lists them.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    for name, own in DoctorArguments.__dataclass_fields__.items():
+        # The field's own type is a text here.
+        parser.add_argument(f"--{name}", type=type(own.default), default=own.default, help=own.metadata["help"])
+    told = parser.parse_known_args(given)[0]
+    if told.stage not in VIEWS and {"-h", "--help"} & set(given):
+        parser.print_help()
+        sys.exit(0)
+    return told
 
 
 def _of_stage(given: list[str]) -> list[str]:

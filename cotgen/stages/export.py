@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", action="append", default=[], help="ORG/NAME@REVISION, where the data were a folder")
     parser.add_argument("--data_licence", default="", help="as its card states it; else that of its sources")
     parser.add_argument("--limit", action="append", default=[], help="a sentence for the card; may come several times")
-    parser.add_argument("--scores", type=Path, help="figures, each with its null model: cotgen.hub.model_card.Metric")
+    parser.add_argument("--scores", type=Path, help="scores.json of recipes/evaluate.py, for the card")
     parser.add_argument("--push", default="", help="ORG/NAME on the Hub; a new repository is private")
     given = parser.parse_args(arguments)
     told = None

@@ -116,10 +116,10 @@ class Memory:
         return sum(parts)
 
     def told(self) -> str:
-        """In GB, part by part."""
+        """In GB, part by part; parts under 0.05 GB are left out."""
         parts = {name: getattr(self, name) / GB for name in self.__dataclass_fields__}
         each = ", ".join(f"{name} {value:.1f}" for name, value in parts.items() if value >= 0.05)
-        return f"{self.total / GB:.1f} GB a GPU ({each})"
+        return f"{self.total / GB:.1f} GB a GPU ({each})" if each else "under 0.1 GB a GPU"
 
 
 def estimate(

@@ -175,7 +175,10 @@ class Refinement:
         if not told["chains"]:
             most = ", ".join(f"{name} {count:,}" for name, count in sorted(told["refused"].items(), key=_by_count)[:4])
             if number == 1:
-                raise CotgenError(f"no chain of the policy passes, so there is nothing to learn from ({most})")
+                raise CotgenError(
+                    f"no chain of the policy passes, so there is nothing to learn from (samples refused: {most}); train it "
+                    "longer before this stage, or ask with a lower --temperature, for more --samples or more --most_prompts"
+                )
             self._say(f"round {number}: no chain passes ({most}); this is the end")
             return False
         if "hinted" not in done:

@@ -10,6 +10,7 @@ import json
 import platform
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -71,6 +72,7 @@ def prepare(
     checkpoint = last_checkpoint(config)
     if checkpoint is not None:
         loader.resume(LoaderState.read(checkpoint), trainer_settings(config))
+        say(f"goes on from {checkpoint}")
     return processor, loader, checkpoint
 
 
@@ -114,14 +116,20 @@ def train(trainer: Any, loader: Loader, checkpoint: Path | None, stage: str, giv
     """
     out = Path(trainer.args.output_dir)
     trainer.add_callback(record_callback(loader.boxes, record(stage, loader, given)))
+    trainer.add_callback(_end_callback())
     # The last one: a checkpoint with `loader.json` is whole.
     trainer.add_callback(checkpoint_callback(loader))
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    metrics: dict[str, float] = {}
+    with suppress(_EndedError):
+        metrics = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).metrics
     trainer.save_model()
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(out)
-        trainer.log_metrics("train", result.metrics)
-        trainer.save_metrics("train", result.metrics)
+        if metrics:
+            trainer.log_metrics("train", metrics)
+            trainer.save_metrics("train", metrics)
+        else:
+            print(f"{checkpoint} is the end of this run; nothing was left to train")
         trainer.save_state()
         write_record(out, loader.boxes, record(stage, loader, given))
         # TRL's own card names no data and links to nothing.
@@ -211,6 +219,22 @@ def record_callback(boxes: BoxFormat, told: dict[str, Any]) -> Any:
                 write_record(Path(args.output_dir) / f"checkpoint-{state.global_step}", boxes, told)
 
     return Records()
+
+
+class _EndedError(Exception):
+    """The checkpoint to go on from is the last one."""
+
+
+def _end_callback() -> Any:
+    """A callback that ends a run with no step left once its checkpoint is loaded: transformers would train one more."""
+    from transformers import TrainerCallback
+
+    class Ends(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step >= state.max_steps:
+                raise _EndedError
+
+    return Ends()
 
 
 def completion_guard(collator: Any, processor: Any, most_tokens: int = 0) -> Any:

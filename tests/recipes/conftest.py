@@ -55,4 +55,6 @@ def common(model: Path, data: Path, out: Path, stage: int, steps: int, *more: ob
     """The arguments of a short run."""
     config = ROOT / "recipes" / "configs" / f"stage{stage}" / "tiny_cpu.yaml"
     told = {"model_name_or_path": model, "data": data, "output_dir": out, "max_steps": steps, "disable_tqdm": True}
+    if stage == 3:
+        told["max_completion_length"] = 32
     return ["--config", config, *(part for name, value in told.items() for part in (f"--{name}", value)), *more]

@@ -108,5 +108,5 @@ def test_a_key_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
     folder.mkdir()
     text = (CONFIGS / "stage1" / "tiny_cpu.yaml").read_text()
     (folder / "tiny_cpu.yaml").write_text(f"{text}learning_rat: 1.0e-5\n")
-    with pytest.raises(CotgenError, match="learning_rat"):
+    with pytest.raises(CotgenError, match="no setting is called learning_rat; perhaps learning_rate is meant"):
         parsed(folder / "tiny_cpu.yaml")

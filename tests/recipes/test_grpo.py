@@ -48,6 +48,9 @@ def test_rewards_reach_the_policy_and_a_checkpoint_goes_on_exactly(
     # The draws are the same; a token may still differ where weights that were read again are rounded otherwise.
     same = [a == b for a, b in zip(again["completion"].to_list(), first["completion"].to_list(), strict=True)]
     assert sum(same) >= 0.7 * len(same)
+    # At its end there is nothing left to train.
+    run("stage3_grpo.py", *common(model, data, out, 3, 4), "--resume_from_checkpoint", "true")
+    assert len(rewards(out)) == 4 and not (out / "checkpoint-5").exists()
 
 
 def test_weights_of_rewards_are_told_by_name(models: dict[str, Path], data: Path, tmp_path: Path) -> None:

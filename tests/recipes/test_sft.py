@@ -88,6 +88,17 @@ def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(
         (a == b).all() for a, b in zip(weights(out).values(), weights(tmp_path / "whole").values(), strict=True)
     )
 
+    # Once more, as a scheduler may do: the run is at its end, and no step is added to it.
+    shutil.copytree(out, tmp_path / "ended")
+    (out / "model.safetensors").unlink()
+    run("stage1_sft.py", *arguments, "--resume_from_checkpoint", "true")
+    assert losses(out) == whole
+    assert weights(out).keys() == weights(tmp_path / "ended").keys()
+    assert all(
+        (a == b).all() for a, b in zip(weights(out).values(), weights(tmp_path / "ended").values(), strict=True)
+    )
+    assert {path.name for path in out.glob("checkpoint-*")} == {"checkpoint-8", "checkpoint-12"}
+
 
 def test_lora_and_a_frozen_tower_leave_the_vision_side_alone(
     models: dict[str, Path], data: Path, tmp_path: Path

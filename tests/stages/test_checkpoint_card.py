@@ -9,6 +9,7 @@ import pytest
 from cotgen.errors import CotgenError
 from cotgen.hub.model_card import model_card
 from cotgen.stages.checkpoint_card import Told, card_of, read_record
+from cotgen.stages.evaluate import SCORES_SCHEMA
 
 pytest.importorskip("jinja2")
 
@@ -32,11 +33,13 @@ def record(**more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_run_on_published_data_needs_no_more_than_a_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("evaluated", [True, False], ids=["evaluate.py", "a list"])
+def test_a_run_on_published_data_needs_no_more_than_a_name(evaluated: bool, tmp_path: Path) -> None:
     (tmp_path / "cotgen.json").write_text(json.dumps(record()))
     scores = tmp_path / "scores.json"
     figure = {"name": "phase: accuracy", "split": "test", "value": "71.4 %", "null_name": "majority"}
-    scores.write_text(json.dumps([{**figure, "null_value": "38.2 %", "samples": 4321}]))
+    figures = [{**figure, "null_value": "38.2 %", "samples": 4321}]
+    scores.write_text(json.dumps({"schema": SCORES_SCHEMA, "metrics": figures} if evaluated else figures))
     text = model_card(card_of(read_record(tmp_path), Told("lab/surgeon", scores=scores)))
     for told in (
         "[Qwen/Qwen3-VL-8B-Instruct](https://huggingface.co/Qwen/Qwen3-VL-8B-Instruct) at `" + "0" * 40,

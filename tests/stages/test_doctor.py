@@ -88,3 +88,10 @@ def test_the_script_ends_with_a_status(tiny: Path, data: Path, tmp_path: Path) -
     done = subprocess.run([*command, *given], capture_output=True, text=True, cwd=ROOT, timeout=200)
     assert done.returncode == 1 and "is no folder here and no ORG/NAME@REVISION" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_stage_and_tells_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        looked_at("--help")
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and "--measure" in told and "--stage 1 --help" in told

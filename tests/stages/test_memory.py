@@ -77,3 +77,8 @@ def test_parameters_of_an_8b_model_are_counted_without_its_weights(tmp_path: Pat
     assert 8.1e9 < full.learning < full.all
     lora = parameters(trl.ModelConfig(**told, use_peft=True, lora_r=32), VisionArguments())
     assert 80e6 < lora.learning < 95e6 and lora.all == full.all + lora.learning
+
+
+def test_a_tiny_model_is_told_without_parts() -> None:
+    tiny = Parameters(500_000, 500_000, 64, 2, 1024, 4096)
+    assert estimate(tiny, config(), model(), 1, Sharding(), 100, 0).told() == "under 0.1 GB a GPU"
