@@ -11,10 +11,9 @@ from cotgen.stages.arguments import VisionArguments
 from cotgen.stages.models import BOXES_FILE, LORA_TARGETS, boxes_of, freeze, load_processor, write_boxes
 from cotgen.stages.run import completion_guard
 from cotgen.stages.tiny import Tiny, build, write
+from tests.training.needs import TRAINERS
 
-pytest.importorskip("torch", reason="torch is not installed: pip install 'cotgen[train]'")
-pytest.importorskip("trl", reason="trl is not installed: pip install 'cotgen[train]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, TRAINERS]
 
 TEXTS = ["Is a hook in view? Yes. No. system user assistant <think> </think>"]
 

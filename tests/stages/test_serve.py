@@ -17,9 +17,9 @@ from cotgen.models.endpoint import Endpoint
 from cotgen.models.request import Failure, Outcome, Reply, Request
 from cotgen.stages.serve import Policy, server
 from cotgen.stages.tiny import Tiny, write
+from tests.training.needs import TRAINERS
 
-pytest.importorskip("torch", reason="torch is not installed: pip install 'cotgen[train]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, TRAINERS]
 
 
 @pytest.fixture(scope="module")

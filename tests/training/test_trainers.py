@@ -13,11 +13,10 @@ from cotgen.errors import CotgenError
 from cotgen.stages.tiny import image_processor
 from cotgen.training.processor import TRIED, box_format, check_resize
 from cotgen.training.state import LoaderState
+from tests.training.needs import TRAINERS
 from tests.training.train import BATCH, SAVED, STEPS
 
-pytest.importorskip("torch", reason="torch is not installed: pip install 'cotgen[train]'")
-pytest.importorskip("trl", reason="trl is not installed: pip install 'cotgen[train]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, TRAINERS]
 
 
 def trained(kind: str, folder: Path, out: Path, *rest: str, ranks: int = 1, workers: int = 0) -> list[list[list[str]]]:
