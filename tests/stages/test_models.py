@@ -78,7 +78,9 @@ def test_only_the_answer_carries_loss_and_a_cut_one_is_refused() -> None:
         "completion": [{"role": "assistant", "content": "Yes"}],
         "name": "cholec80-01-000000#tool.yesno.instrument.hook",
     }
-    guarded = completion_guard(DataCollatorForVisionLanguageModeling(processor=processor, max_length=None), processor)
+    guarded = completion_guard(
+        DataCollatorForVisionLanguageModeling(processor, max_length=None, completion_only_loss=True), processor
+    )
     batch = guarded([dict(row), dict(row)])
     supervised = [int(token) for token in batch["labels"][0] if token != -100]
     assert processor.tokenizer.decode(supervised) == "Yes<|im_end|>\n"
@@ -87,10 +89,12 @@ def test_only_the_answer_carries_loss_and_a_cut_one_is_refused() -> None:
         """A collator that takes the end of each row away, as a limit of length does."""
 
         def __call__(self, rows: list[dict[str, object]]) -> dict[str, object]:
-            whole = DataCollatorForVisionLanguageModeling(processor=processor, max_length=None)(rows)
+            whole = DataCollatorForVisionLanguageModeling(processor, max_length=None, completion_only_loss=True)(rows)
             return {name: value[:, :-3] if value.ndim == 2 else value for name, value in whole.items()}
 
     with pytest.raises(CotgenError, match=r"the answer of cholec80-01-000000#\S+ is cut off or carries no loss"):
         completion_guard(Cuts(), processor)([dict(row)])
     with pytest.raises(CotgenError, match="tokens, more than --most_tokens 10"):
-        completion_guard(DataCollatorForVisionLanguageModeling(processor=processor), processor, 10)([dict(row)])
+        completion_guard(
+            DataCollatorForVisionLanguageModeling(processor, max_length=None, completion_only_loss=True), processor, 10
+        )([dict(row)])
