@@ -8,8 +8,6 @@ import pytest
 
 from tests.shards.samples import make, write_folder
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 

@@ -1,6 +1,7 @@
 """TRL's real trainers on one and two ranks (gloo) with a tiny random model; skipped where torch and trl are missing."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def trained(kind: str, folder: Path, out: Path, *rest: str, ranks: int = 1, work
         str(workers),
         *rest,
     ]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, env=environment)
     return [json.loads((out / f"seen-{rank}.json").read_text()) for rank in range(ranks)]
 
 

@@ -11,8 +11,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 from cotgen.stages.tiny import Tiny, build
 from cotgen.training.adapters import checkpoint_callback, grpo_rows, sft_stream, trainer_settings
 from cotgen.training.loader import Loader
