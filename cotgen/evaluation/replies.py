@@ -30,7 +30,7 @@ from cotgen.tasks import TASKS
 from cotgen.tasks.answers import MOST_REPLY
 from cotgen.training.null_rewards import null_rewards
 from cotgen.training.prompts import Row
-from cotgen.training.reply import read_reply
+from cotgen.training.reply import answer_score
 from cotgen.training.rewards import RewardConfig, Scorer, weighted
 from cotgen.training.sampler import Prompt
 
@@ -219,12 +219,12 @@ class ReplyScores:
         if text is None:
             return Fraction(0), False
         if self.view == "cot":
-            answer = read_reply(text, row, self.boxes.read, self.config.think_opened).answer
+            score = answer_score(text, row, self.boxes.read, self.config.think_opened)
             whole = self._scorer.one("format", text, row) == 1.0
         else:
             answer = bare_answer(text, row, self.boxes)
             whole = answer is not None and TASKS[row.task].parse(answer, row.question) is not None
-        score = 0.0 if answer is None else TASKS[row.task].score(answer, row.question)
+            score = 0.0 if answer is None else TASKS[row.task].score(answer, row.question)
         return Fraction(_parts(score), _PARTS), whole
 
     def _reward(self, text: str | None, row: Row) -> float:

@@ -7,7 +7,6 @@ checkpoint, so that it is asked as it was trained.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -29,6 +28,7 @@ from cotgen.records import Split
 from cotgen.stages.data import portions
 from cotgen.stages.flags import flag
 from cotgen.stages.models import trained_boxes
+from cotgen.stages.policy import RECORD, weights_of
 from cotgen.training.pool import Pool
 from cotgen.training.portions import Portion
 from cotgen.training.sampler import Prompt, Sampled, Sampling, prompts_of, sample
@@ -37,10 +37,6 @@ from cotgen.training.views import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-#: Read of each file of weights: so many pieces of so many bytes, evenly spread.
-_PIECES, _PIECE = 64, 1 << 16
-_WEIGHTS = ("*.safetensors", "*.bin")
 
 
 @dataclass
@@ -263,7 +259,7 @@ def budget_of(checkpoint: Path) -> tuple[int, int, int]:
 def instruction_of(checkpoint: Path | None, view: View) -> str | None:
     """What a checkpoint was told before the question in that view, by its `cotgen.json`; None where it does not say."""
     try:
-        record = json.loads((checkpoint / "cotgen.json").read_text(encoding="utf-8")) if checkpoint else {}
+        record = json.loads((checkpoint / RECORD).read_text(encoding="utf-8")) if checkpoint else {}
         same = (record["stage"] == "stage1_sft") == (view == "vqa")
         return str(record["instruction"]) if same else None
     except (OSError, ValueError, LookupError, TypeError):
@@ -278,26 +274,6 @@ def refuse_other_instruction(checkpoint: Path, given: str | None, view: View) ->
             f"{checkpoint} was trained with another instruction than that of the view ('{trained[:60]}'); say it with "
             "--instruction, in every stage that follows"
         )
-
-
-def weights_of(checkpoint: Path) -> str:
-    """What tells the weights of a checkpoint from others: a hash of pieces of its files, without reading all of them.
-
-    Raises:
-        CotgenError: the folder has no weights.
-    """
-    digest = hashlib.sha256()
-    files = sorted(path for pattern in _WEIGHTS for path in checkpoint.glob(pattern))
-    if not files:
-        raise CotgenError(f"{checkpoint} holds no weights (*.safetensors); name the folder that the server was given")
-    for path in files:
-        size = path.stat().st_size
-        digest.update(f"{path.name}\x1f{size}\x1f".encode())
-        with path.open("rb") as file:
-            for n in range(_PIECES):
-                file.seek(max(0, size - _PIECE) * n // (_PIECES - 1))
-                digest.update(file.read(_PIECE))
-    return digest.hexdigest()
 
 
 def console() -> Console:

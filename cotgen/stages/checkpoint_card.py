@@ -16,7 +16,7 @@ import pydantic
 from cotgen.errors import CotgenError
 from cotgen.hub.model_card import Metric, ModelCard
 from cotgen.hub.pull import named
-from cotgen.stages.run import RECORD
+from cotgen.stages.policy import RECORD
 
 #: Base model -> its licence as its publisher states it.
 LICENCES = {"Qwen/Qwen3-VL-8B-Instruct": "Apache-2.0", "Qwen/Qwen2.5-VL-7B-Instruct": "Apache-2.0"}

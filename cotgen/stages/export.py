@@ -23,8 +23,9 @@ from cotgen.stages.arguments import VisionArguments
 from cotgen.stages.checkpoint_card import Told, card_of, read_record
 from cotgen.stages.merge import logits, merged
 from cotgen.stages.models import ADAPTER, BOXES_FILE, adapter_base, load_processor, trained_boxes
+from cotgen.stages.policy import RECORD
 from cotgen.stages.rows import picture_tokens
-from cotgen.stages.run import RECORD, versions
+from cotgen.stages.run import versions
 from cotgen.stages.serving import Serving, budget_of, complete_processor, write_serving
 from cotgen.training.processor import TRIED, check_resize
 

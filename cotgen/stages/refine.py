@@ -32,11 +32,10 @@ from cotgen.stages.arguments import DataArguments, VisionArguments, parse
 from cotgen.stages.asking import refuse_other_instruction
 from cotgen.stages.commands import filled, run
 from cotgen.stages.data import portions
-from cotgen.stages.policy import Policy
+from cotgen.stages.policy import RECORD, Policy
 from cotgen.stages.policy_server import PolicyServer
 from cotgen.stages.refine_arguments import RefineArguments
 from cotgen.stages.refine_state import State
-from cotgen.stages.run import RECORD
 from cotgen.training.hint import HINT_VERSION, hint_sha256
 from cotgen.training.paths import hinted_names, most_hinted, path_a, path_b, score, with_hint
 from cotgen.training.pool import refuse_leaks

@@ -24,11 +24,11 @@ from cotgen.stages.arguments import DataArguments, VisionArguments
 from cotgen.stages.asking import refuse_other_instruction
 from cotgen.stages.data import portions, published
 from cotgen.stages.models import boxes_of, load_processor, write_boxes
+from cotgen.stages.policy import RECORD
 from cotgen.training.adapters import checkpoint_callback, set_length, trainer_settings
 from cotgen.training.loader import Loader
 from cotgen.training.state import STATE, LoaderState
 
-RECORD = "cotgen.json"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
 _NO_CARD = """# A run of cotgen, {stage}
 
@@ -80,7 +80,8 @@ def last_checkpoint(config: Any) -> Path | None:
     """The checkpoint to go on from: the named one, or the last whole one of `output_dir` where `true` is said.
 
     Raises:
-        CotgenError: `output_dir` holds checkpoints and nobody says whether to go on; the named one is not there.
+        CotgenError: `output_dir` holds checkpoints and nobody says whether to go on; the named one is not there, or is
+            older than another one in `output_dir`, which the next start with `true` would take.
     """
     asked = config.resume_from_checkpoint
     there = sorted(
@@ -101,6 +102,11 @@ def last_checkpoint(config: Any) -> Path | None:
     path = Path(str(asked))
     if not path.is_dir():
         raise CotgenError(f"{path} is no folder; name a checkpoint, or say --resume_from_checkpoint true")
+    if there and path.resolve() in {folder.resolve() for _, folder in there[:-1]}:
+        raise CotgenError(
+            f"{config.output_dir} holds {there[-1][1].name}, which is later than {path.name}, and the next start with "
+            "--resume_from_checkpoint true would go on from it; remove the later ones, or give another --output_dir"
+        )
     return path
 
 
@@ -147,6 +153,9 @@ def record(stage: str, loader: Loader, given: Sequence[Any]) -> dict[str, Any]:
     data = next(item for item in given if isinstance(item, DataArguments))
     model = next(item for item in given if hasattr(item, "model_name_or_path"))
     names = [published(text) for text in data.data]
+    if stage == "stage2_cold_start" and any(manifest.kind == "refined" for manifest in loader.pool.manifests):
+        # The same script on rounds of refinement: what a card says of the model is the stage.
+        stage = "stage4_refine"
     return {
         "stage": stage,
         "model": origin(model.model_name_or_path, model.model_revision),

@@ -18,10 +18,9 @@ from cotgen.errors import CotgenError
 from cotgen.shards.files import replacing
 from cotgen.shards.refined import Chains
 from cotgen.surgeries.priors import Priors
-from cotgen.tasks import TASKS
 from cotgen.training.hint import hint
 from cotgen.training.refine import Account, Judged, Keeping, judge
-from cotgen.training.reply import read_reply
+from cotgen.training.reply import answer_score
 from cotgen.training.sampler import Prompt, Sampled
 
 
@@ -130,10 +129,7 @@ def score(sampled: Iterable[Sampled], keeping: Keeping) -> dict[str, Any]:
         text = item.texts[0] if item.texts else None
         answered |= not item.failed
         why = why or item.failed
-        answer = read_reply(text, row, keeping.reader, keeping.opened).answer if text is not None else None
-        found.setdefault(row.task, []).append(
-            TASKS[row.task].score(answer, row.question) if answer is not None else 0.0
-        )
+        found.setdefault(row.task, []).append(answer_score(text, row, keeping.reader, keeping.opened))
     if not answered:
         raise CotgenError(f"no held-out question got a reply: {why or 'there are none'}")
     means = {task: round(sum(values) / len(values), 6) for task, values in sorted(found.items())}

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from cotgen.chains.render import MAX_CHARACTERS, ParsedChain, parse
+from cotgen.tasks import TASKS
 from cotgen.tasks.answers import extract_answer
 from cotgen.tasks.boxes import Box, iou, read_boxes
 from cotgen.training.prompts import Row
@@ -91,6 +92,15 @@ def read_reply(text: str, row: Row, reader: BoxReader, opened: bool) -> Reply:
     if len(chain.sentences) > MOST_SENTENCES:
         chain = ParsedChain((), chain.answer, (f"the levels have more than {MOST_SENTENCES} sentences",))
     return Reply(chain, tuple(boxes), answer)
+
+
+def answer_score(text: str | None, row: Row, reader: BoxReader, opened: bool) -> float:
+    """The score of the answer of one completion by its task, 0 to 1; 0 for one that was cut (None) or gives no answer.
+
+    See `read_reply` for the other arguments. Never raises on any text.
+    """
+    answer = read_reply(text, row, reader, opened).answer if text is not None else None
+    return TASKS[row.task].score(answer, row.question) if answer is not None else 0.0
 
 
 def _with_numbers(text: str, row: Row, boxes: list[Box]) -> str:

@@ -89,7 +89,7 @@ class Sampling:
         factor: side of a visual token in pixels: 28 for Qwen2.5-VL, 32 for Qwen3-VL.
         image: whether the picture is shown.
         extra: more fields of each request's body.
-        weights: tells checkpoints apart that are served under one name; see `cotgen.stages.asking.weights_of`.
+        weights: tells checkpoints apart that are served under one name; see `cotgen.stages.policy.weights_of`.
     """
 
     model: str

@@ -75,6 +75,7 @@ def test_two_rounds_train_and_go_on_where_they_were_stopped(tmp_path: Path) -> N
         writers = {pair.writer for sample in open_dataset(folder / "data") for pair in sample.record.pairs}
         assert writers == {f"policy/{number}", f"policy-hint/{number}"}
         record = json.loads((folder / "model" / "cotgen.json").read_text())
+        assert record["stage"] == "stage4_refine"
         trained = [entry["fingerprint"] for entry in record["data"]]
         assert trained == [
             load(data).fingerprint,

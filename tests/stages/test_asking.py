@@ -16,7 +16,6 @@ from cotgen.stages.asking import (
     budget_of,
     instruction_of,
     refuse_other_instruction,
-    weights_of,
 )
 from cotgen.stages.models import write_boxes
 
@@ -72,17 +71,6 @@ def test_the_instruction_is_that_of_the_stage_with_the_same_view(tmp_path: Path)
         refuse_other_instruction(folder, None, "prompt")
     refuse_other_instruction(folder, "Think.", "prompt")
     refuse_other_instruction(folder, None, "vqa")
-
-
-def test_weights_are_told_apart_wherever_they_lie(tmp_path: Path) -> None:
-    one, two = checkpoint(tmp_path / "one"), checkpoint(tmp_path / "two")
-    assert weights_of(one) == weights_of(two)
-    with (two / "model.safetensors").open("r+b") as file:
-        file.seek(5_000_000)
-        file.write(b"x" * 200_000)
-    assert weights_of(one) != weights_of(two)
-    with pytest.raises(CotgenError, match="holds no weights"):
-        weights_of(tmp_path)
 
 
 def test_the_only_model_of_a_server_needs_no_name() -> None:

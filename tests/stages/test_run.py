@@ -28,7 +28,14 @@ def test_a_new_folder_begins_a_run_and_true_goes_on_with_the_last_whole_checkpoi
     assert last_checkpoint(config(tmp_path / "new")) is None
     assert last_checkpoint(config(tmp_path / "new", "true")) is None
     assert last_checkpoint(config(out, "true")) == out / "checkpoint-12"
-    assert last_checkpoint(config(out, str(out / "checkpoint-8"))) == out / "checkpoint-8"
+    assert last_checkpoint(config(out, str(out / "checkpoint-12"))) == out / "checkpoint-12"
+    assert last_checkpoint(config(tmp_path / "new", str(out / "checkpoint-8"))) == out / "checkpoint-8"
+
+
+def test_an_older_checkpoint_is_not_gone_on_from_beside_a_later_one(out: Path) -> None:
+    """Else the next start with `true` would jump to the run that was given up."""
+    with pytest.raises(CotgenError, match="holds checkpoint-12, which is later than checkpoint-8"):
+        last_checkpoint(config(out, str(out / "checkpoint-8")))
 
 
 def test_a_run_is_not_written_over(out: Path) -> None:
