@@ -2,10 +2,13 @@
 
 A look-alike build (frames of 854x480), one process, its train split. Decoding alone turns the same pictures in the same
 order, held in memory, to RGB and keeps a batch of them. The loader finds, seeks, reads, checks, renders and decodes
-them; the stream hands them through `datasets` with declared types. Rounds take turns, in CPU seconds of the process,
-since others use this machine. Going on: opening the data set, putting it to batch n and the first batch of 8 rows.
+them; the stream hands them through `datasets` with declared types. With `cotgen[train]` the image processor of Qwen-VL
+follows on both sides, at the pixel budget of the recipes' configurations, as in training. Rounds take turns, in CPU
+seconds of the process, since others use this machine. Going on: opening the data set, putting it to batch n and the
+first batch of 8 rows.
 """
 
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -24,6 +27,10 @@ from cotgen.training.views import picture
 
 ROUNDS = 5
 BATCH = 8
+#: Of `recipes/configs/stage1/qwen3_vl_8b.yaml`.
+MIN_PIXELS, MAX_PIXELS = 65_536, 1_310_720
+#: Rows that go through the processor, which takes most of the time.
+PROCESSED = 800
 
 
 def built(folder: Path) -> Path:
@@ -58,6 +65,16 @@ def all_of(rows: Iterator[object]) -> None:
     deque(rows, maxlen=BATCH)
 
 
+def processor() -> Callable[[object], object] | None:
+    """Picture -> patches; None without `cotgen[train]`."""
+    if importlib.util.find_spec("transformers") is None:
+        return None
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    images = Qwen2VLImageProcessorPil(min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS, patch_size=16)
+    return lambda image: images(images=[image])
+
+
 def first_batch(data: Path, batches: int) -> None:
     loader = opened(data)
     loader.resume(loader.state(batches))
@@ -73,6 +90,17 @@ def measure(data: Path) -> str:
         "loader": lambda: all_of(iter(opened(data))),
         "loader through datasets": lambda: all_of(iter(sft_stream(opened(data)))),
     }
+    compared = dict.fromkeys(acts, "JPEG decoding alone")
+    if process := processor():
+        few = jpegs[:PROCESSED]
+        with_processor: dict[str, Callable[[], object]] = {
+            "JPEG decoding and processor": lambda: all_of(process(image) for image in decoded(few)),
+            "loader and processor": lambda: all_of(
+                process(row["images"][0]) for row in islice(opened(data), PROCESSED)
+            ),
+        }
+        acts |= with_processor
+        compared |= dict.fromkeys(with_processor, "JPEG decoding and processor")
     taken: dict[str, list[float]] = {name: [] for name in acts}
     going_on: dict[int, list[float]] = {0: [], loader.batches() // 2: []}
     for _ in range(ROUNDS):
@@ -80,12 +108,12 @@ def measure(data: Path) -> str:
             taken[name].append(cpu(act))
         for batches, seconds in going_on.items():
             seconds.append(cpu(lambda done=batches: first_batch(data, done)))  # type: ignore[misc]
-    alone = statistics.median(taken["JPEG decoding alone"])
-    epoch = statistics.median(taken["loader"])
-    lines = ["| one process | rows a CPU second | of decoding alone |", "|---|---:|---:|"]
-    for name, seconds in taken.items():
-        median = statistics.median(seconds)
-        lines.append(f"| {name} | {rows / median:,.0f} | {alone / median:.1%} |")
+    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    epoch = medians["loader"]
+    lines = ["| one process | rows a CPU second | of the same without the loader |", "|---|---:|---:|"]
+    for name, median in medians.items():
+        number = min(rows, PROCESSED) if "processor" in name else rows
+        lines.append(f"| {name} | {number / median:,.0f} | {medians[compared[name]] / median:.1%} |")
     lines.append("")
     for batches, seconds in going_on.items():
         median = statistics.median(seconds)
