@@ -98,12 +98,16 @@ def _wanted(
     written = BoxFormat(convention, **budget)
     if not 0 < written.min_pixels <= written.max_pixels:
         raise typer.BadParameter("are positive, the least no larger than the most", param_hint="--min/max-pixels")
-    return Wanted(layout, cast(View, view), written, _names(split), _names(task), _names(writer), asserted)
+    splits, tasks, writers = _names(split, "--split"), _names(task, "--task"), _names(writer, "--writer")
+    return Wanted(layout, cast(View, view), written, splits, tasks, writers, asserted)
 
 
-def _names(given: list[str] | None) -> tuple[str, ...]:
-    names = (name.strip() for part in given or [] for name in part.split(","))
-    return tuple(sorted({name for name in names if name}))
+def _names(given: list[str] | None, option: str) -> tuple[str, ...]:
+    names = {name.strip() for part in given or [] for name in part.split(",")} - {""}
+    if given and not names:
+        # An empty variable of a script would else export everything.
+        raise typer.BadParameter("names nothing; leave it out for all", param_hint=option)
+    return tuple(sorted(names))
 
 
 def _tell(out: Path, wanted: Wanted, done: Exported) -> None:

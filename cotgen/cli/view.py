@@ -77,6 +77,9 @@ def view(
                 "Whoever has this address can look and mark. It is not encrypted: on a network of others use an SSH tunnel."
             )
         typer.echo(f"Marks are kept in {marks}. Ctrl-C ends the viewer.")
+        if replies is not None:
+            pairs = viewer.catalogue.pairs
+            typer.echo(f"Of {len(replies):,} replies {viewer.replied:,} are to one of the {pairs:,} pairs here.")
         if open_browser:
             import webbrowser
 

@@ -493,6 +493,11 @@ class Viewer:
             self._orders[by] = self.catalogue.drawn(strata)
         return self._orders[by]
 
+    @property
+    def replied(self) -> int:
+        """How many pairs of the first folder a prediction is for."""
+        return int(self._rows_named(self.predictions.answers).sum()) if self.predictions else 0
+
     def _rows_named(self, names: Mapping[str, Any]) -> Mask:
         mask = np.zeros(self.catalogue.pairs, dtype=bool)
         for name in names:

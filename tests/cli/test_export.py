@@ -74,6 +74,7 @@ def test_filters_may_be_repeated_or_separated_by_commas(cli: Cli, folder: Path, 
         (("--format", "trl", "--boxes", "resized", "--max-pixels", "100"), "the least no larger than the most"),
         (("--format", "llava", "--view", "prompt"), "LLaVA trains on answers"),
         (("--format", "trl", "--split", "dev"), "has no split 'dev'"),
+        (("--format", "trl", "--task", ""), "names nothing; leave it out for all"),
     ],
 )
 def test_what_cannot_be_is_an_error_in_words(

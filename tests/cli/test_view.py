@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from cotgen.dataset import open as open_dataset
 from tests.shards.samples import make, write_folder
 
 
@@ -38,6 +39,19 @@ def test_it_prints_its_address_and_ends_at_ctrl_c(folder: Path, tmp_path: Path) 
     assert view.returncode == 0 and errors == ""
     # What it keeps for itself is neither in the folder nor beside it.
     assert sorted(path.name for path in folder.parent.iterdir()) == ["set", "set.receipts"]
+
+
+def test_it_says_how_many_replies_are_to_pairs_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    sample = next(iter(open_dataset(folder))).record
+    known = f"{sample.key}#{sample.pairs[0].id}"
+    replies = tmp_path / "predictions.jsonl"
+    replies.write_bytes(b"".join(orjson.dumps({"pair": n, "response": "x"}) + b"\n" for n in (known, "of#another")))
+    view = start(folder, "--port", "0", "--predictions", replies, home=tmp_path)
+    assert view.stdout
+    lines = [view.stdout.readline() for _ in range(3)]
+    view.send_signal(signal.SIGINT)
+    view.communicate(timeout=20)
+    assert lines[2].startswith("Of 2 replies 1 are to one of the ")
 
 
 def test_what_keeps_it_from_beginning_is_a_sentence(folder: Path, tmp_path: Path) -> None:
