@@ -23,19 +23,23 @@ _TRIANGLE = r"(?:hepatocystic )?triangle"
 _VOTES = {
     "cvs.two_structures": (
         r"It is not shown that only two structures enter the gallbladder",
-        r"That only two structures enter the gallbladder is doubtful, and rather not the case",
-        r"Two structures seem to enter the gallbladder and no more, with some doubt",
+        r"(?:It is probably not shown that only two structures enter the gallbladder"
+        r"|That only two structures enter the gallbladder is doubtful, and rather not the case)",
+        r"(?:Two structures seem to enter the gallbladder and no more|Only two structures seem to enter the gallbladder)"
+        r", with some doubt",
         r"Two structures, and no more, are seen to enter the gallbladder",
     ),
     "cvs.hepatocystic_triangle": (
         rf"The {_TRIANGLE} is not cleared",
-        rf"That the {_TRIANGLE} is cleared is doubtful, and rather not the case",
+        rf"(?:The {_TRIANGLE} is probably not cleared"
+        rf"|That the {_TRIANGLE} is cleared is doubtful, and rather not the case)",
         rf"The {_TRIANGLE} seems cleared, with some doubt",
         rf"The {_TRIANGLE} is cleared of fat and fibrous tissue",
     ),
     "cvs.cystic_plate": (
         rf"The {_THIRD} is not shown to be off the liver",
-        rf"That the {_THIRD} is off the liver is doubtful, and rather not the case",
+        rf"(?:The {_THIRD} is probably not off the liver"
+        rf"|That the {_THIRD} is off the liver is doubtful, and rather not the case)",
         rf"The {_THIRD} seems to be off the liver, with some doubt",
         rf"The {_THIRD} is off the liver, so that the cystic plate shows",
     ),

@@ -147,7 +147,7 @@ BAG_APART = (
     "The bag does not count.",
 )
 IS_THERE = (
-    "So {a} {is} there.",
+    "So {a} {is} in view.",
     "{A} {is} thus in view.",
     "So the view shows {a}.",
 )
@@ -155,7 +155,7 @@ IS_NOT_THERE = (
     "There {is} thus no {bare} in view.",
     "{A} {is} thus not in view.",
     "So the view shows no {bare}.",
-    "So {a} {is} not there.",
+    "So {a} {is} not in view.",
 )
 NOT_IMPLIED = (
     "So {o} in the field {do} not mean that {a} {is} there as well.",

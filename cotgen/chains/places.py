@@ -73,6 +73,19 @@ def compared(box: Sequence[int], other: Sequence[int], field: Sequence[int]) -> 
     return tuple(words)
 
 
+def mainly(box: Sequence[int], other: Sequence[int], field: Sequence[int]) -> str:
+    """The word of `compared` along which the centres differ most, as a share of the field; "" where there is none.
+
+    What lies obliquely above is not called "to the left": it would be true and look false.
+    """
+    words = compared(box, other, field)
+    if len(words) < 2:
+        return "".join(words)
+    across = abs((box[0] + box[2]) - (other[0] + other[2])) * (field[3] - field[1])
+    down = abs((box[1] + box[3]) - (other[1] + other[3])) * (field[2] - field[0])
+    return words[0] if across >= down else words[1]
+
+
 def touching(scene: Scene, first: str, second: str) -> bool:
     """Whether the outlines of two facts were measured to touch."""
     gap = scene.measure("gap", first, second)

@@ -135,7 +135,7 @@ def _another_end(p: _Plant, text: str) -> str:
         named = re.search(r"(grasper|hook|scissors|clip applier|bipolar forceps|irrigator|specimen bag)", text)
         return "" if named is None else _agreeing(shapes[p.number % len(shapes)], named[1])
     if task == "triplet" and answer in (("Yes",), ("No",)):
-        return "Another act is thus going on." if answer == ("Yes",) else "So the act asked about is going on."
+        return "That is not the act asked about." if answer == ("Yes",) else "So the act asked about is going on."
     if task == "triplet" and (
         found := re.search(r"\b(retracting|grasping|dissecting at|cutting|coagulating)\b", text)
     ):

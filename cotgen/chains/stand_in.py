@@ -599,10 +599,8 @@ def _acts(c: _Writer, told: Told) -> None:
     see(c, [item for item in instruments(c, first=subject) if item.id == subject])
     said = acts(c, own)
     cited = [*(f"statement:{n}" for n in said), *(f"fact:{fact.id}" for fact in own)]
-    idle = all(fact.terms[1] == "verb.null" for fact in own)
     if yesno:
-        no = triplet.ACT_NOT_SEEN[:1] if idle else triplet.ACT_NOT_SEEN
-        c.add(3, c.pick("close", triplet.ACT_SEEN if told.answer == ("Yes",) else no), "", [*cited, *told.of("A")])
+        c.add(3, triplet.asked_about(c, own, yes=told.answer == ("Yes",)), "", [*cited, *told.of("A")])
         return
     text = triplet.conclusion(c, own[0], " ".join(c.rows[n]["text"] for n in said), "")
     c.add(3, text, "", cited)
@@ -731,10 +729,8 @@ def _localization(c: _Writer, told: Told) -> None:
     cited = [f"statement:{n}" for n in shown]
     if not own:
         c.add(3, fill(c.pick("close", boxes.NOTHING_TO_MARK), thing=kind), "", [*cited, *absent])
-    elif len(own) > 1:
-        c.add(3, fill(c.pick("close", boxes.ALL_OF_KIND_MARKED), many=words["many"]), "", cited)
     else:
-        c.add(3, fill(c.pick("close", boxes.MARKED), it=words["the"], **{"is": words["is"]}), "", cited)
+        c.add(3, boxes.marked(c, own, words), "", cited)
 
 
 def _alone(c: _Writer, told: Told, own: Sequence[Fact], shown: Sequence[int]) -> None:

@@ -186,7 +186,7 @@ def _argue_use(c: Composer, ids: Sequence[str], told: Sequence[str], close: Call
     # No statistic of phases is told here: choosing one that fits the frame would carry its phase without citing it, and
     # choosing without regard to it misleads.
     left = [f for id in ids for f in _about("look.", [id]) if f not in told]
-    moves = ["close", *(f"close know:{name}" for name in left), *(f"know:{name} close" for name in left)]
+    moves = ["close", *(f"know:{name} close" for name in left)]
     for move in c.pick("argue", moves).split():
         if move == "close":
             close()
@@ -205,7 +205,7 @@ def _named(c: Composer, ids: Sequence[str]) -> dict[str, str]:
         "bare": listed([w["bare"] for w in words]),
         "are": "are" if many else "is",
         "kinds_are": "is" if one else "are",
-        "make": "make" if many else "makes",
+        "make": "are" if not one else words[0]["is"],
         "kinds": "kind" if one else "kinds",
         "number": NUMBER_WORDS[len(words)],
     }
@@ -260,7 +260,9 @@ def _yesno(c: Composer) -> None:
     others = [fact for fact in _instruments(c) if fact.terms[0] != subject]
     yes = c.question.truth == ("yes",)
     shown = _yesno_level_1(c, subject, others, yes=yes)
-    ids = [subject, *(fact.terms[0] for fact in others)]
+    # What level 1 does not show is not told of, or it would sound as if it were there.
+    seen = {ref for n in shown for ref in c.statements[n].evidence}
+    ids = [subject, *(fact.terms[0] for fact in others if f"fact:{fact.id}" in seen)]
     told = _relate(c, shown, ids)
     words = c.words(subject)
 
@@ -280,7 +282,7 @@ def _yesno(c: Composer) -> None:
         c.add(3, text, "follows", evidence)
 
     left = [name for name in _about("look.", [subject]) if name not in told]
-    moves = ["close", *(f"close know:{name}" for name in left), *(f"know:{name} close" for name in left)]
+    moves = ["close", *(f"know:{name} close" for name in left)]
     if not yes and any(f"fact:{fact.id}" in c.statements[n].evidence for n in shown for fact in others[:1]):
         moves = ["contrast close", *(f"know:{name} contrast close" for name in left)]
     for move in c.pick("argue", moves).split():

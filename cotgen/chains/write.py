@@ -21,7 +21,7 @@ from cotgen.tasks import TASKS, plan_questions
 from cotgen.tasks.base import Question
 
 #: Raised whenever the bytes of a chain change for another reason than its wordings (whose hash is taken anyway).
-CHAINS_VERSION = 4
+CHAINS_VERSION = 5
 #: How many refused chains are kept as examples.
 KEPT_EXAMPLES = 20
 

@@ -30,7 +30,7 @@ WORDINGS = (
     f"Which of these are identified here: {_OF}?",
     f"Looking at this view, which of {_OF} can be made out?",
     f"Give those of {_OF} that can be identified.",
-    f"Identify what is in view of {_OF}.",
+    f"Identify which of {_OF} are in view.",
     f"Which of the following does the image show: {_OF}?",
     f"Among {_OF}, what can be seen in this view?",
     f"Tell which of {_OF} are to be seen.",

@@ -37,7 +37,7 @@ ONE = (
     "If {the} can be seen, give {its} box.",
     "Draw a box around {the} if {it} can be seen.",
     "Show where {the} {is}, if {it} can be seen.",
-    "Should {the} be seen, where {is} {it}?",
+    "If {the} can be seen, where {is} {it}?",
     "Localize {the} if {it} can be seen here.",
     "In this view, locate {the} if {it} can be seen.",
     "State where {the} {is} in the picture, if {it} can be seen.",
@@ -89,7 +89,7 @@ EACH = (
     "Mark {every} with a box.",
     "Show with a box where {every} {is}.",
     "State the box of {every} in this picture.",
-    "Where in this picture {is} {every}? Give {its} box.",
+    "Tell by {its} box where in this picture {every} {is}.",
     "Box {every} in this view.",
 )
 EVERY = (

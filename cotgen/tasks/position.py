@@ -23,20 +23,20 @@ PREFIX = "position."
 LEAST, MOST = 15, 7
 OPTIONS = ("left", "right", "above", "below")
 WORDINGS = (
-    "In the picture, where {is} {a} as seen from {b}?",
+    "In the picture, where {is} {a} in relation to {b}?",
     "How {does} {a} lie relative to {b} in the picture?",
-    "Where {does} {a} lie, seen from {b}?",
-    "Which word tells where {a} {is} as seen from {b}?",
+    "Where does the picture show {a}, relative to {b}?",
+    "Which word tells where {a} {is} relative to {b} in the picture?",
     "From {b}, in which direction {is} {a} in the image?",
-    "Which of these places {does} {a} have in this picture, seen from {b}?",
+    "Which of these places {does} {a} have in this picture, relative to {b}?",
     "Relative to {b}, where {is} {a} in the image?",
     "In this view, where {does} {a} lie relative to {b}?",
-    "Choose where {a} {is} as seen from {b}.",
-    "Seen from {b}, where {is} {a}?",
-    "Which option tells the place of {a} as seen from {b}?",
-    "Tell where in the picture {a} {is}, as seen from {b}.",
+    "Choose where in the picture {a} {is}, relative to {b}.",
+    "Compared with {b}, where in the picture {is} {a}?",
+    "Which option tells where in the picture {a} {is}, relative to {b}?",
+    "Tell where in the picture {a} {is}, compared with {b}.",
     "Where in the picture {is} {a}, compared with {b}?",
-    "Pick the word for the place of {a} as seen from {b}.",
+    "Pick the word for the place of {a} relative to {b} in the picture.",
     "What is the place of {a} relative to {b} in the image?",
 )
 

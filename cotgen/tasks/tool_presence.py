@@ -33,7 +33,7 @@ WORDINGS = (
     "Which instruments, by kind, have at least half of their tip in view here? A specimen bag counts as a kind.",
     "By kind, which instruments show at least half of their tip in this view? A specimen bag counts as an instrument.",
     "State which kinds of instrument have at least half of their tip in the field of view; a specimen bag is one.",
-    "Going by the tips, of which at least half must show, which kinds of instrument are in view? A specimen bag counts.",
+    "Where at least half of the tip has to show, which kinds of instrument are in view? A specimen bag counts as one.",
     "What kinds of instrument are in view with at least half of their tip? Treat a specimen bag as one of them.",
     "Identify the kinds of instrument with at least half of the tip in the picture; treat a specimen bag as a kind.",
     "Tell by kind which instruments have at least half of their tip in this view. A specimen bag counts as an instrument.",

@@ -24,7 +24,7 @@ NO_CHAIN = (
 )
 #: A chain that says one thing that is often right.
 SAFE_CHAIN = (
-    "<think>Level 1: A grasper is in view.\nLevel 2: A grasper is there to hold tissue.\n"
+    "<think>Level 1: A grasper is in view.\nLevel 2: A grasper serves to hold tissue.\n"
     "Level 3: So this is the answer.</think>"
 )
 #: Boxes of the spam along each side of the picture.

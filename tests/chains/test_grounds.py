@@ -118,7 +118,7 @@ def test_each_sentence_names_what_it_rests_on() -> None:
         (1, "The hook is shiny and straight.", "look"),
         (2, "It is what it is.", "ungrounded"),
         (2, "Hooks are made of steel and are used in many operations.", "ungrounded"),
-        (2, "A clip applier is there to close a duct or a vessel, a grasper to hold tissue.", "ungrounded"),
+        (2, "A clip applier serves to close a duct or a vessel, a grasper to hold tissue.", "ungrounded"),
         (2, "A hook is often found in the dissection of the gallbladder.", "ungrounded"),
         (1, "A hook is in view, isn't it? ", "form"),
         (1, "A hook is in view \u202e.", "form"),

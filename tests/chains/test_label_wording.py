@@ -36,6 +36,8 @@ ACTS = (
 WRONG_ACTS = [
     "The upper grasper has hold of the gallbladder.",
     "So what the hook acts on is the liver.",
+    "So the target of the hook is the liver.",
+    "The action of the hook is dissection, and its target is the gallbladder.",
     "The action of the hook is dissection, and what it acts on is the gallbladder.",
     "So the action of the hook is coagulation.",
     "The lower one retracts the liver.",
@@ -91,6 +93,8 @@ HONEST_ACTS = [
     "Gallbladder and liver, on which they work, are in view.",
     "The hook is at work.",
     "So what the hook acts on is the cystic artery.",
+    "So the target of the hook is the cystic artery.",
+    "The action of the hook is thus dissection, and its target is the cystic artery.",
     "The action of the hook is thus dissection, and what it acts on is the cystic artery.",
     "The graspers grip the gallbladder and retract the liver.",
 ]

@@ -6,6 +6,7 @@ import pytest
 
 from cotgen.chains.checks import check_case
 from cotgen.chains.diversity import entropy_bits, plan, skeleton
+from cotgen.chains.places import mainly
 from cotgen.chains.write import write_pair
 from cotgen.records import Fact, Measured, Pair, Scene
 from cotgen.surgeries.priors import PHASE_BY_SET, Priors
@@ -184,7 +185,7 @@ def test_two_pieces_of_knowledge_never_say_the_same() -> None:
 
 def test_what_is_asked_of_one_instrument_is_concluded_and_not_said_again() -> None:
     """Level 3 names the action, what is acted on, or both, never in the very words of level 2."""
-    marks = {"verb": ("action of",), "target": ("acts on is",), "doing": (" is ", " keeps ", "action of")}
+    marks = {"verb": ("action of",), "target": ("target of",), "doing": (" is ", " keeps ", "action of")}
     seen = set()
     for pair in acting([RETRACT, CLIP], "triplet.", 40):
         asked = pair.id.split(".")[1]
@@ -225,3 +226,19 @@ def test_nothing_in_view_is_alone_where_more_is_at_work() -> None:
         assert written is not None
         assert check_case(*written) == [], [s.text for s in written[1].statements]
         assert said in text_of(written[1], 3)
+
+
+def test_the_conclusion_is_the_last_word() -> None:
+    """What is known in general stands before it, never as an afterthought."""
+    told = [s.basis for pair in acting([RETRACT, CLIP], "triplet.", 40) for s in pair.statements]
+    assert "knowledge" in told
+    for pair in acting([RETRACT, CLIP], "triplet.", 40):
+        assert pair.statements[-1].basis == "follows", pair.statements[-1].text
+
+
+@pytest.mark.parametrize(
+    ("box", "word"),
+    [((0, 0, 20, 20), "above"), ((0, 60, 20, 80), "left"), ((40, 0, 60, 20), "above"), ((45, 45, 55, 55), "")],
+)
+def test_what_lies_obliquely_is_told_by_the_larger_difference(box: tuple[int, ...], word: str) -> None:
+    assert mainly(box, (30, 70, 80, 90) if word else (44, 44, 54, 54), (0, 0, 100, 100)) == word

@@ -63,7 +63,7 @@ WORKED: dict[str, tuple[str, Scene, list[tuple[int, ...]], str, tuple[str, str, 
         "strong",
         (
             "Grasper and clip applier are in view.",
-            "A clip applier is there to close a duct or a vessel, a grasper to hold tissue.",
+            "A clip applier serves to close a duct or a vessel, a grasper to hold tissue.",
             "A clip applier is rarely out at any other time than for clipping and cutting. "
             "So this is the clipping and cutting phase.",
         ),

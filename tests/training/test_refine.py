@@ -150,7 +150,7 @@ WHOLE = [
         ("A grasper and a clip applier are at work.",
          "The clip applier is setting a clip on the cystic duct, and the grasper keeps the gallbladder on traction."),
         ("A grasper is at work. A clip applier is at work as well.",
-         "The clip applier is placing a clip on the cystic duct. A clip applier is there to close a duct or a vessel, a "
+         "The clip applier is placing a clip on the cystic duct. A clip applier serves to close a duct or a vessel, a "
          "grasper to hold tissue. The grasper keeps the gallbladder retracted."),
     )
 ]  # fmt: skip

@@ -20,7 +20,7 @@ KINDS = re.compile(rf"\b({'|'.join(_NUMBERS)}|a single|single)(?: \w+)? kinds?\b
 _AN_INSTRUMENT = re.compile(r"\b(?:an|the|\w+s|another) instruments?\b|^instruments\b", re.IGNORECASE)
 _ASKED = re.compile(
     r"\b(?:(?:the|this) act (?:asked about )?is (?:thus )?(?P<no>not )?(?:the one that is )?|"
-    r"(?P<other>another act) is (?:thus )?)going on",
+    r"(?P<other>another act) is (?:thus )?)going on|\bthat is (?P<unlike>not )?the act asked about\b",
     re.I,
 )
 #: Tasks whose answer lists what is there, and the words that there is nothing to list.
@@ -32,8 +32,8 @@ _NONE_LEFT = re.compile(
 )
 _ON_WHICH = re.compile(r"\bon which (?:they|it|these) (?:\w+ )?works?\b", re.IGNORECASE)
 
-#: "What the grasper acts on is the gallbladder": one instrument with what it acts on, without a word for the act.
-_ACTS_ON = re.compile(r"\bwhat (?:\w[\w-]* ){1,5}acts? on\b", re.IGNORECASE)
+#: "The target of the grasper is the gallbladder": one instrument with what it acts on, without a word for the act.
+_ACTS_ON = re.compile(r"\b(?:what (?:\w[\w-]* ){1,5}acts? on|targets? of|(?:its|their) targets?)\b", re.IGNORECASE)
 
 
 def _open(case: Case) -> Iterator[Reading]:
@@ -195,7 +195,7 @@ def asked_act(case: Case) -> Iterator[Finding]:
     for reading in _open(case):
         if (match := _ASKED.search(reading.text)) and len(asked) == 3:
             going_on = asked in {tuple(fact.terms) for fact in case.view.triplets}
-            if going_on == bool(match["no"] or match["other"]):
+            if going_on == bool(match["no"] or match["other"] or match["unlike"]):
                 yield found("act", reading, "whether the act asked about is going on is told the other way round")
 
 

@@ -10,6 +10,7 @@ from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
 
 _PARTS = {"object.clasper", "object.wrist", "object.shaft"}
+_BEHIND = {"object.wrist", "object.shaft"}
 _NEEDLE, _THREAD = "object.needle", "object.thread"
 _PASSED = {"action.position_needle_tip", "action.push_needle", "action.pull_needle"}
 #: What is known in general -> the acts that it has something to do with.
@@ -26,8 +27,8 @@ def action(c: Composer) -> None:
     things = c.order("order", list(c.scene.of_kind("object")))
     if not things:
         return
-    # What the question is about comes before the parts of instruments.
-    things = sorted(things, key=lambda thing: thing.terms[0] != _NEEDLE)[:MOST]
+    # What the question is about comes before wrist and shaft, which take part in no act.
+    things = sorted(things, key=lambda thing: (thing.terms[0] != _NEEDLE, thing.terms[0] in _BEHIND))[:MOST]
     things = c.order("shown", things)
     _show(c, things)
     # That the parts of one instrument hang together says nothing.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cotgen.chains.grammar import NUMBER_WORDS, Composer, fill
+from collections.abc import Mapping, Sequence
+
+from cotgen.chains.grammar import NUMBER_WORDS, Composer, fill, listed
 from cotgen.chains.places import compared
 from cotgen.chains.plans.cvs import lie
 from cotgen.chains.plans.words import (
@@ -21,8 +23,8 @@ from cotgen.ontology import term
 from cotgen.records import Fact
 from cotgen.tasks.localization import COMPLETE
 
-MARKED = ("So this is where {it} {is} to be marked.", "{It} {is} thus to be marked there.")
-ALL_OF_KIND_MARKED = ("So this is where the {many} are to be marked.", "The {many} are thus to be marked there.")
+MARKED = ("So the box of {it} is {boxes}.", "{It} {is} thus to be marked at {boxes}.")
+ALL_OF_KIND_MARKED = ("So the boxes of the {many} are {boxes}.", "The {many} are thus to be marked at {boxes}.")
 NOT_IDENTIFIED = ("{The} {is} not identified.", "{The} {is} not identified in this view.")
 NOT_IN_VIEW = ("No {bare} {is} in view.", "There {is} no {bare} in view.", "No {bare} can be seen.")
 RELATED_TO_NONE = ("So {the_b} {is} related to no such {thing}.", "{The_b} {is} thus related to no such {thing}.")
@@ -49,8 +51,20 @@ RANK = (
 _RANK = dict(RANK)
 _OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 RELATION = (
-    ("left", ("So {the} {is} to the left of {the_b}.", "{The} {is} thus to the left of {the_b}.")),
-    ("right", ("So {the} {is} to the right of {the_b}.", "{The} {is} thus to the right of {the_b}.")),
+    (
+        "left",
+        (
+            "So {the} {is} to the left of {the_b} in the picture.",
+            "{The} {is} thus to the left of {the_b} in the picture.",
+        ),
+    ),
+    (
+        "right",
+        (
+            "So {the} {is} to the right of {the_b} in the picture.",
+            "{The} {is} thus to the right of {the_b} in the picture.",
+        ),
+    ),
     ("above", ("So {the} {is} above {the_b} in the picture.", "{The} {is} thus above {the_b} in the picture.")),
     ("below", ("So {the} {is} below {the_b} in the picture.", "{The} {is} thus below {the_b} in the picture.")),
 )
@@ -112,7 +126,7 @@ def one(c: Composer) -> None:
         shown = see(c, [Seen(fact.terms[0], fact, "box") for fact in own])
     else:
         shown = [lie(c, fact) for fact in own]
-    marked = list(shown)
+    shown_own = list(shown)
     extra, beside = _beside(c, others, 1)
     shown += beside
     doing = [fact for fact in c.scene.of_kind("triplet") if fact.terms[0] == subject]
@@ -129,12 +143,16 @@ def one(c: Composer) -> None:
             return
         else:
             c.add(2, c.pick("nothing", NOTHING_ELSE), "follows", [f"statement:{shown[-1]}"])
-    text = (
-        fill(c.pick("close", MARKED), it=words["the"], **{"is": words["is"]})
-        if len(own) == 1
-        else fill(c.pick("close", ALL_OF_KIND_MARKED), many=words["many"])
-    )
-    c.add(3, text, "follows", [f"statement:{n}" for n in marked])
+    grounds = [*(f"statement:{n}" for n in shown_own), *(f"fact:{fact.id}" for fact in own)]
+    c.add(3, marked(c, own, words), "follows", [*grounds, *(f"box:{c.box(fact.box)}" for fact in own)])
+
+
+def marked(c: Composer, own: Sequence[Fact], words: Mapping[str, str]) -> str:
+    """The boxes of one kind of thing, as the conclusion tells them."""
+    boxes = listed([f"<bbox:{c.box(fact.box)}>" for fact in own])
+    if len(own) > 1:
+        return fill(c.pick("close", ALL_OF_KIND_MARKED), many=words["many"], boxes=boxes)
+    return fill(c.pick("close", MARKED), it=words["the"], boxes=boxes, **{"is": words["is"]})
 
 
 def _alone(c: Composer, facts: list[Fact]) -> bool:

@@ -7,6 +7,11 @@ from cotgen.ontology import term
 from cotgen.tasks.triplet import ACTING, acting
 
 BEFORE = ("In the seconds before, {subject} {were} {act}.", "In the few seconds before, {subject} {were} {act}.")
+#: Of an act that goes on.
+BEFORE_TOO = (
+    "In the seconds before, too, {subject} {were} {act}.",
+    "In the few seconds before, too, {subject} {were} {act}.",
+)
 PASSED = ("The work has passed from one to the other.",)
 
 
@@ -43,7 +48,7 @@ def before(c: Composer) -> tuple[int, bool] | None:
     article = "a" if twins else "the"
     subject = words if twins and many else f"{article} {words}"
     text = fill(
-        c.pick("before", BEFORE),
+        c.pick("before", BEFORE_TOO if act in now else BEFORE),
         subject=subject,
         were="were" if many else "was",
         act=acting(act),

@@ -18,8 +18,8 @@ BY_VOTES = (
         "cvs.two_structures",
         (
             "It is not shown that only two structures enter the gallbladder.",
-            "That only two structures enter the gallbladder is doubtful, and rather not the case.",
-            "Two structures seem to enter the gallbladder and no more, with some doubt.",
+            "It is probably not shown that only two structures enter the gallbladder.",
+            "Only two structures seem to enter the gallbladder, with some doubt.",
             "Two structures, and no more, are seen to enter the gallbladder.",
         ),
     ),
@@ -27,7 +27,7 @@ BY_VOTES = (
         "cvs.hepatocystic_triangle",
         (
             "The hepatocystic triangle is not cleared.",
-            "That the hepatocystic triangle is cleared is doubtful, and rather not the case.",
+            "The hepatocystic triangle is probably not cleared.",
             "The hepatocystic triangle seems cleared, with some doubt.",
             "The hepatocystic triangle is cleared of fat and fibrous tissue.",
         ),
@@ -36,13 +36,19 @@ BY_VOTES = (
         "cvs.cystic_plate",
         (
             "The lower third of the gallbladder is not shown to be off the liver.",
-            "That the lower third of the gallbladder is off the liver is doubtful, and rather not the case.",
+            "The lower third of the gallbladder is probably not off the liver.",
             "The lower third of the gallbladder seems to be off the liver, with some doubt.",
             "The lower third of the gallbladder is off the liver, so that the cystic plate shows.",
         ),
     ),
 )
 _BY_VOTES = dict(BY_VOTES)
+#: Criterion -> the structures that it is about.
+_ABOUT = {
+    "cvs.two_structures": {"anatomy.cystic_duct", "anatomy.cystic_artery"},
+    "cvs.hepatocystic_triangle": {"anatomy.hepatocystic_triangle"},
+    "cvs.cystic_plate": {"anatomy.cystic_plate", "anatomy.gallbladder"},
+}
 _SO_NOT = "the critical view of safety is not achieved in this view."
 ACHIEVED = (
     "With all three criteria met, the critical view of safety is achieved in this view.",
@@ -205,7 +211,10 @@ def criterion(c: Composer) -> None:
     fact = next(fact for fact in c.scene.of_kind("cvs") if fact.terms[0] == subject)
     if not c.scene.says("anatomy"):
         return
-    things = anatomy(c)[: int(c.pick("most", ["3", "2"]))]
+    # What the criterion is about comes first; which of it is outlined argues for neither answer.
+    things = sorted(anatomy(c), key=lambda thing: thing.terms[0] not in _ABOUT[subject])[
+        : int(c.pick("most", ["3", "2"]))
+    ]
     show(c, things)
     measured(c, things)
     if c.pick("meaning", ["yes", "no"]) == "yes":

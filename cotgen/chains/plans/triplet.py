@@ -21,8 +21,8 @@ WORKED_ON = (
 )
 #: Targets that are no structure with a place: nothing to show before the act.
 _NO_STRUCTURE = {"anatomy.null", "anatomy.fluid", "anatomy.abdominal_wall_cavity", "anatomy.specimen_bag"}
-#: Where knowledge may stand: around the acts of level 2, around the conclusion of level 3.
-_BY_ACTS, _BY_CLOSE = ("2before", "2after"), ("3before", "3after")
+#: Where knowledge may stand: around the acts of level 2, before the conclusion, which is the last word.
+_PLACES = ("2before", "2after", "3before")
 ACTS_TO_NAME = (
     "{Number} {acts} {is} thus to be named.",
     "So there {is} {number} {acts} to name.",
@@ -48,10 +48,10 @@ ONE_STATE = ("So the instrument is told with its state.", "That is the state of 
 #: What is asked of one instrument is told in other words than those of level 2: the kind of its act, what it acts on.
 THIS_ACT = ("So {the} {is} {act}.", "{The} {is} thus {act}.")
 THIS_DEED = ("So the action of {the} is {deed}.", "The action of {the} is thus {deed}.")
-THIS_TARGET = ("So what {the} act{s} on is {t}.", "What {the} act{s} on is thus {t}.")
+THIS_TARGET = ("So the target of {the} is {t}.", "The target of {the} is thus {t}.")
 BOTH_PARTS = (
-    "So the action of {the} is {deed}, and what {it} act{s} on is {t}.",
-    "The action of {the} is thus {deed}, and what {it} act{s} on is {t}.",
+    "So the action of {the} is {deed}, and {its} target is {t}.",
+    "The action of {the} is thus {deed}, and {its} target is {t}.",
 )
 DEEDS = {
     "verb.grasp": "grasping",
@@ -79,9 +79,11 @@ DEEDS_AT_KIDNEY = {
     "verb.staple": "stapling",
     "verb.sense": "scanning with ultrasound",
 }
-IDLE = ("So {the} {has} no act at this moment.", "{The} thus {has} no act to name.")
-ACT_SEEN = ("So the act asked about is going on.", "This act is thus going on.")
-ACT_NOT_SEEN = ("So the act asked about is not the one that is going on.", "Another act is thus going on.")
+#: What an idle instrument does, by whether level 2 has called it idle.
+IDLE = ("So {the} {is} not acting on any structure.", "{The} {is} thus not acting on any structure.")
+NOT_ACTING = ("So {the} {is} idle.", "{The} {is} thus idle.")
+ACT_SEEN = ("That is the act asked about.", "So the act asked about is going on.")
+ACT_NOT_SEEN = ("That is not the act asked about.", "So the act asked about is not going on.")
 ACT_PRIOR = ("{Noun} {is} {word} found in {phase}.", "{Noun} {is} {word} met in {phase}.")
 ACT_COMMON = (
     "{Noun} goes on through several phases and settles nothing by itself.",
@@ -129,13 +131,18 @@ def _worked_on(c: Composer, facts: Sequence[Fact]) -> bool:
 def _knowledge(c: Composer, facts: Sequence[Fact]) -> Callable[[str], None]:
     """Draws what is known of instruments and acts, and where it stands; what is returned tells it at a place.
 
-    The places are `2before`, `2after`, `3before` and `3after`: before or after the acts, before or after the conclusion.
-    Two pieces stand in one chain only where one says what an instrument is for and the other how it is recognised.
+    The places are `2before`, `2after` and `3before`: before or after the acts, and before the conclusion. Two pieces stand
+    in one chain only where one says what an instrument is for and the other how it is recognised.
     """
     uses, looks = _known(c, facts, "act.", "function."), _known(c, facts, "look.")
-    moves = ["", *(f"{place}={use}" for use in uses for place in (*_BY_ACTS, *_BY_CLOSE))]
-    moves += [f"{place}={look}" for look in looks for place in _BY_CLOSE]
-    moves += [f"{a}={use} {b}={look}" for use in uses for look in looks for a in _BY_ACTS for b in _BY_CLOSE]
+    moves = ["", *(f"{place}={known}" for known in (*uses, *looks) for place in _PLACES)]
+    moves += [
+        f"{a}={one} 3before={other}"
+        for a in _PLACES[:2]
+        for use in uses
+        for look in looks
+        for one, other in ((use, look), (look, use))
+    ]
     drawn = dict(move.split("=") for move in c.pick("know", moves).split())
 
     def tell(place: str) -> None:
@@ -172,7 +179,6 @@ def triplet_set(c: Composer) -> None:
     else:
         text = fill(c.pick("close", ACTS_TO_NAME), number=NUMBER_WORDS[min(len(named), 7)], **_acts(len(named)))
         c.add(3, text, "follows", grounds)
-    know("3after")
 
 
 def _acts(count: int) -> dict[str, str]:
@@ -195,7 +201,6 @@ def doing(c: Composer) -> None:
     know("3before")
     text = conclusion(c, own[0], " ".join(c.statements[n].text for n in told), c.question.id.split(".")[1])
     c.add(3, text, "follows", [*(f"statement:{n}" for n in told), f"fact:{own[0].id}"])
-    know("3after")
 
 
 def conclusion(c: Composer, fact: Fact, said: str, asked: str) -> str:
@@ -209,9 +214,9 @@ def conclusion(c: Composer, fact: Fact, said: str, asked: str) -> str:
     """
     _, verb, what = fact.terms
     words = slots(c, fact.terms[0]) | {"the": subjects_of(c, [fact])[0]}
-    words["it"] = "they" if words["is"] == "are" else "it"
+    words["its"] = "their" if words["is"] == "are" else "its"
     if verb == "verb.null":
-        return fill(c.pick("close", IDLE), **words)
+        return fill(c.pick("close", IDLE if "idle" in said else NOT_ACTING), **words)
     if fact.source == "endovis18":
         return fill(c.pick("close", THIS_DEED), **words, deed=DEEDS_AT_KIDNEY[verb])
     whole = BOTH_PARTS if term(verb).names[0] in said else (*THIS_ACT, *BOTH_PARTS)
@@ -229,10 +234,14 @@ def yesno(c: Composer) -> None:
     grounds = [*(f"statement:{n}" for n in told), *(f"fact:{fact.id}" for fact in own)]
     if not yes:
         grounds.append(f"all:{_label(c)}" if len(own) == len(_facts(c)) else f"statement:{told[0]}")
-    # An idle instrument does no other act.
-    idle = all(fact.terms[1] == "verb.null" for fact in own)
-    shapes = ACT_SEEN if yes else ACT_NOT_SEEN[:1] if idle else ACT_NOT_SEEN
-    c.add(3, c.pick("close", shapes), "follows", list(dict.fromkeys(grounds)))
+    c.add(3, asked_about(c, own, yes=yes), "follows", list(dict.fromkeys(grounds)))
+
+
+def asked_about(c: Composer, told: Sequence[Fact], *, yes: bool) -> str:
+    """Whether the act asked about is going on, after the acts that were told."""
+    # "That" is one act: not two that were told, and none of an idle instrument.
+    one = len(told) == 1 and told[0].terms[1] != "verb.null"
+    return c.pick("close", (ACT_SEEN if yes else ACT_NOT_SEEN)[0 if one else 1 :])
 
 
 def phase(c: Composer) -> None:

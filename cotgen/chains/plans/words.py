@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cotgen.chains.grammar import ALSO, NUMBER_WORDS, Composer, capital, fill, listed
-from cotgen.chains.places import PLACES, compared, field_of, place, touching
+from cotgen.chains.places import PLACES, compared, field_of, mainly, place, touching
 from cotgen.ontology import term
 from cotgen.ontology.knowledge import entries
 from cotgen.records import Fact
@@ -347,7 +347,8 @@ def relations(c: Composer, facts: Sequence[Fact]) -> list[tuple[str, Fact, Fact]
         for other in known[n + 1 :]:
             if touching(c.scene, fact.id, other.id):
                 found.append(("touches", fact, other))
-            found += [(word, fact, other) for word in compared(fact.box, other.box, field)]
+            if word := mainly(fact.box, other.box, field):
+                found.append((word, fact, other))
     return found
 
 
