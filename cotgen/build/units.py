@@ -893,7 +893,11 @@ def _damage(report: ExtractReport, joined: bool) -> list[str]:
     from cotgen.frames.extract import NO_IMAGE
 
     reasons = {reason for reason in report.missing.values() if not reason.endswith(_ENDS_EARLY)}
-    return sorted(reasons - {NO_IMAGE} if joined else reasons)
+    gaps = sorted(number for number, reason in report.missing.items() if reason == NO_IMAGE)
+    told = sorted(reasons - {NO_IMAGE})
+    if gaps and not joined:
+        told.append(f"The source has no image of {len(gaps):,} of the frames, number {gaps[0]} the first of them.")
+    return told
 
 
 def _left_out(surgery: str, missing: Mapping[int, str], silent: Sequence[str], written: Written) -> list[list[Any]]:

@@ -36,8 +36,9 @@ from cotgen.surgeries.identity import order_of
 
 #: Kinds of fact -> what of them is counted together.
 _TOGETHER = ("instrument", "triplet", "anatomy")
-#: A stretch of a ribbon goes on over a gap of so many times the usual distance of two frames.
-_GAP = 10
+#: A stretch of a ribbon goes on over a gap of so many times the usual distance of two frames, but of no more than so many
+#: seconds; nor does one frame tell of more than half of that. A few frames of an hour would else fill it.
+_GAP, _LONGEST_GAP_S = 10, 60
 
 
 class FrameCounts:
@@ -238,7 +239,9 @@ def _segments(rows: Iterable[tuple[int, str]], fps: str) -> list[Segment]:
     rows = list(rows)
     frames, _, seconds = fps.partition("/")
     steps = sorted(b[0] - a[0] for a, b in pairwise(rows) if b[0] > a[0])
-    step = steps[len(steps) // 2] if steps else int(frames) // int(seconds)
+    longest = _LONGEST_GAP_S * int(frames) // int(seconds)
+    step = max(1, min(steps[len(steps) // 2] if steps else int(frames) // int(seconds), longest // 2))
+    gap = max(step, min(_GAP * step, longest))
 
     def time(index: int) -> float:
         return round(index * int(seconds) / int(frames), 2)
@@ -247,7 +250,7 @@ def _segments(rows: Iterable[tuple[int, str]], fps: str) -> list[Segment]:
     for index, phase in rows:
         if found:
             start, end, last = found[-1]
-            joined = index - (end - step) <= _GAP * step
+            joined = index - (end - step) <= gap
             if joined:
                 found[-1] = (start, index if phase != last else index + step, last)
             if joined and phase == last:

@@ -12,7 +12,7 @@ from cotgen.inspect import plots
 from cotgen.inspect.against import differences
 from cotgen.inspect.balance import split_order, task_order
 from cotgen.inspect.classes import display, words
-from cotgen.inspect.record import AREAS, MOST_PLAN, PLAN_BITS, SKELETON_BITS, Balance, Statistics, Together
+from cotgen.inspect.record import AREAS, MOST_PLAN, PLAN_BITS, SKELETON_BITS, Balance, Ribbon, Statistics, Together
 from cotgen.inspect.remarks import LEAST_PAIRS, remarks
 from cotgen.records import LEVEL_NAMES, SPLITS
 
@@ -55,7 +55,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table; the first cell is its heading. A flag marks what is rare."""
+    """A row of a table; the first cell is its heading. A flag marks what there is little of."""
 
     cells: tuple[str, ...]
     flag: bool = False
@@ -185,8 +185,8 @@ def _balance(numbers: Statistics, least: int) -> Iterator[Part]:
     if not numbers.balance:
         return
     yield Text(
-        f"A class is rare where a split has under {least} pairs of it, or under 0.5 %. The share of the most frequent whole "
-        "answer is what a model reaches that never looks; it must be compared with that, and with equal shares."
+        f"'few' stands where a split has under {least} pairs of a class, or under 0.5 %. The share of the most frequent "
+        "whole answer is what a model reaches that never looks; it must be compared with that, and with equal shares."
     )
     for task, group in groupby(numbers.balance, key=lambda row: row.task):
         rows = list(group)
@@ -263,25 +263,34 @@ def _phases(numbers: Statistics) -> Iterator[Part]:
             yield from _figure(
                 plots.ribbons(part),
                 f"Ribbons: the phases of {len({row.surgery for row in part})} surgeries of {family} over minutes.",
-                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no label, or no frame in the folder.",
+                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no label, or no frame in the folder "
+                "for a minute.",
             )
-        minutes: dict[str, dict[str, list[float]]] = {}
-        for row in rows:
-            for segment in row.segments:
-                found = minutes.setdefault(segment.phase, {}).setdefault(f"{row.surgery} {row.source}", [])
-                found.append((segment.end_s - segment.start_s) / 60)
-        lines = []
-        for phase in sorted(minutes, key=plots.phase_order):
-            sums = sorted(sum(stretches) for stretches in minutes[phase].values())
-            lines.append(
-                Row((
-                    display(phase), f"{len(sums):,} of {len(rows):,}",
-                    f"{sums[len(sums) // 2]:.1f}", f"{sums[0]:.1f} to {sums[-1]:.1f}",
-                    f"{sum(map(len, minutes[phase].values())) / len(sums):.1f}",
-                ))
-            )  # fmt: skip
-        columns = ("phase", "ribbons that have it", "median minutes", "minutes", "stretches in each")
-        yield Table(f"Phases of {family}", columns, tuple(lines))
+        # A surgery that two sources label has two ribbons, which need not agree.
+        for source in sorted({row.source for row in rows}):
+            title = f"Phases of {family}, labelled by {numbers.titles.get(source, source)}"
+            yield _minutes([row for row in rows if row.source == source], title)
+
+
+def _minutes(rows: Sequence[Ribbon], title: str) -> Table:
+    """How long the phases are, by the ribbons of one source: one for each surgery."""
+    minutes: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for segment in row.segments:
+            found = minutes.setdefault(segment.phase, {}).setdefault(row.surgery, [])
+            found.append((segment.end_s - segment.start_s) / 60)
+    lines = []
+    for phase in sorted(minutes, key=plots.phase_order):
+        sums = sorted(sum(stretches) for stretches in minutes[phase].values())
+        lines.append(
+            Row((
+                display(phase), f"{len(sums):,} of {len(rows):,}",
+                f"{sums[len(sums) // 2]:.1f}", f"{sums[0]:.1f} to {sums[-1]:.1f}",
+                f"{sum(map(len, minutes[phase].values())) / len(sums):.1f}",
+            ))
+        )  # fmt: skip
+    columns = ("phase", "surgeries that have it", "median minutes", "minutes", "stretches in each")
+    return Table(title, columns, tuple(lines))
 
 
 def _together(numbers: Statistics) -> Iterator[Part]:

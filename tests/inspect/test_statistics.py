@@ -94,6 +94,18 @@ def test_a_ribbon_has_the_phase_of_each_second(made: Made, numbers: Statistics) 
             assert [said] == [fact.terms[0] for fact in sample.facts if fact.kind == "phase"]
 
 
+def test_a_few_frames_of_an_hour_do_not_fill_it(made: Made) -> None:
+    record = next(s for s in made.samples if s.surgery == "cholec80/73").model_dump(mode="json", by_alias=True)
+    counts = FrameCounts()
+    for n in range(9):
+        # One every seven minutes, on a clock of 25 frames a second.
+        frame = {**record["frame"], "index": n * 7 * 60 * 25, "fps": "25/1"}
+        counts.add({**record, "frame": frame, "pairs": []})
+    (ribbon,) = counts.ribbons()
+    assert len(ribbon.segments) == 9
+    assert sum(segment.end_s - segment.start_s for segment in ribbon.segments) <= 9 * 30
+
+
 def test_instruments_are_counted_together(made: Made, numbers: Statistics) -> None:
     (together,) = numbers.together
     sets = [{fact.terms[0] for fact in s.facts if fact.kind == "instrument"} for s in made.samples]
