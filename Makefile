@@ -41,7 +41,7 @@ format: env
 	$(BIN)/ruff format .
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: train-env
 	$(BIN)/python -m pytest -m slow --durations=15 -n 2 --dist loadfile $(TRAINING:%=--ignore=%)
