@@ -16,7 +16,7 @@ from cotgen.shards.files import sha256_of
 
 #: What a run was, beside each of its checkpoints.
 RECORD = "cotgen.json"
-_WEIGHTS = ("*.safetensors", "*.bin")
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 _BESIDE = (
     RECORD,
     "config.json",

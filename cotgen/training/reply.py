@@ -87,8 +87,8 @@ def read_reply(text: str, row: Row, reader: BoxReader, opened: bool) -> Reply:
     if answer is not None:
         answer = reader(unicodedata.normalize("NFKC", answer), row.size)
     boxes: list[Box] = []
-    # A completion has no list of boxes that it could count into.
-    chain = parse(_with_numbers(reader(_LITERAL.sub("<box", text), row.size), row, boxes))
+    # A completion has no list of boxes that it could count into; what it writes for it is a word of no sentence.
+    chain = parse(_with_numbers(reader(_LITERAL.sub("<literal", text), row.size), row, boxes))
     if len(chain.sentences) > MOST_SENTENCES:
         chain = ParsedChain((), chain.answer, (f"the levels have more than {MOST_SENTENCES} sentences",))
     return Reply(chain, tuple(boxes), answer)

@@ -121,13 +121,15 @@ def gone(pids: set[int], within: float) -> bool:
 
 def test_leaving_the_pool_in_an_error_ends_workers_at_once(tmp_path: Path) -> None:
     start = time.monotonic()
+    # Other tests of this process may have left a helper of Python's that lives as long as it does.
+    before = set(psutil.Process().children())
     with pytest.raises(KeyError), Pool(2, tmp_path, ENTRY) as pool:
         pool.submit("sleep 60")
         pool.submit("sleep 61")
         for _ in pool.events(tick=0.2):
             raise KeyError
     assert time.monotonic() - start < 5
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= before
 
 
 PARENT = """

@@ -21,6 +21,7 @@ BOXES = BoxFormat("per_mille")
 TRAINER = (
     "{python} -c 'import json, pathlib, sys; out = pathlib.Path(sys.argv[1]); out.mkdir(parents=True, exist_ok=True); "
     '(out / "told.json").write_text(json.dumps(sys.argv[2:])); '
+    '(out / "model.safetensors").write_text(out.parent.name); '
     '(out / "cotgen.json").write_text(json.dumps(out.parent.name))\' {out} {start} {data}'
 )
 
@@ -31,6 +32,7 @@ def rounds(data: Path, out: Path, url: str, *, difficulty: str = "", **changed: 
     first = out.parent / "first"
     first.mkdir(exist_ok=True)
     (first / "config.json").write_text("{}")
+    (first / "model.safetensors").write_bytes(b"weights")
     told = {
         "output_dir": str(out), "model_name_or_path": str(first), "rounds": 2, "samples": 3, "max_tokens": 256,
         "train_command": TRAINER, "policy_url": url, "same_server": True, "patience": 2, "policy": "Qwen3-VL-8B-x",

@@ -196,10 +196,13 @@ def test_operations_that_are_learnt_from_are_not_held_out(data: Path, tmp_path: 
 
 def test_an_export_that_was_ended_is_made_again(data: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "round-1" / "served" / "half").mkdir(parents=True)
-    export = "{python} -c 'import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir()' {out} {model}"
+    export = (
+        "{python} -c 'import pathlib, sys; out = pathlib.Path(sys.argv[1]); out.mkdir(); "
+        '(out / "model.safetensors").touch()\' {out} {model}'
+    )
     with StubServer(ShamPolicy(data, BOXES, mixed)) as url:
         rounds(data, tmp_path / "out", url, export_command=export, **FEW)
-    assert list((tmp_path / "out" / "round-1" / "served").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out" / "round-1" / "served").iterdir()] == ["model.safetensors"]
 
 
 def test_a_server_of_somebody_else_is_asked_for_the_new_policy(data: Path, tmp_path: Path) -> None:

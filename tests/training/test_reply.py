@@ -28,7 +28,7 @@ def test_boxes_in_the_levels_are_those_of_the_facts_where_they_cover_them() -> N
 def test_a_literal_mark_is_no_box() -> None:
     found = read(chain("One is here <bbox:0>.", "It is <BBOX:1>.", "So it is.", "<bbox:0>"))
     assert found.boxes == ()
-    assert [text for _, text in found.chain.sentences][:2] == ["One is here <box:0>.", "It is <box:1>."]
+    assert [text for _, text in found.chain.sentences][:2] == ["One is here <literal:0>.", "It is <literal:1>."]
 
 
 def test_full_width_signs_are_read_before_boxes_are_brought_back() -> None:
