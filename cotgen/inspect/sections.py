@@ -263,13 +263,17 @@ def _phases(numbers: Statistics) -> Iterator[Part]:
             yield from _figure(
                 plots.ribbons(part),
                 f"Ribbons: the phases of {len({row.surgery for row in part})} surgeries of {family} over minutes.",
-                f"Phases over time, {part[0].surgery} to {part[-1].surgery}. White: no label, or no frame in the folder "
-                "for a minute.",
+                f"Phases over time, {_from_to(part)}. White: no label, or no frame in the folder.",
             )
         # A surgery that two sources label has two ribbons, which need not agree.
         for source in sorted({row.source for row in rows}):
             title = f"Phases of {family}, labelled by {numbers.titles.get(source, source)}"
             yield _minutes([row for row in rows if row.source == source], title)
+
+
+def _from_to(rows: Sequence[Ribbon]) -> str:
+    first, last = rows[0].surgery, rows[-1].surgery
+    return first if first == last else f"{first} to {last}"
 
 
 def _minutes(rows: Sequence[Ribbon], title: str) -> Table:
