@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 DEMO   ?= demo
-# Rooms whose slow tests train: each runs on one core. In the others a file's tests share what it builds first.
+# Rooms whose slow tests train: each runs on one core. Many of the others start two processes themselves.
 TRAINING = tests/recipes tests/stages tests/training
 
 .PHONY: env train-env demo test test-slow bench lint format schemas clean
@@ -44,7 +44,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: train-env
-	$(BIN)/python -m pytest -m slow --durations=15 -n 2 --dist loadfile $(TRAINING:%=--ignore=%)
+	$(BIN)/python -m pytest -m slow --durations=15 $(TRAINING:%=--ignore=%)
 	$(BIN)/python -m pytest -m slow --durations=15 -n 2 $(TRAINING)
 
 bench: env

@@ -270,7 +270,9 @@ def test_pulls_killed_at_random_requests_end_alike(
         hub.before = None
         assert (child.returncode, (out / MANIFEST).exists()) == (-signal.SIGKILL, False)
         again = program(*arguments, out)
-        assert again.communicate()[1] == "" and again.returncode == 0
+        errors = again.communicate()[1]
+        # The client says so where the kill cut off one of its own notes.
+        assert again.returncode == 0 and not [line for line in errors.splitlines() if "Invalid metadata" not in line]
         assert files(out) == files(released)
 
 

@@ -278,7 +278,8 @@ def test_no_worker_outlives_a_killed_verify(tmp_path: Path) -> None:
     assert len(children) == 2
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 5
+    # A worker may still be importing, on a machine that has much else to do.
+    deadline = time.monotonic() + 60
     while any(is_at_work(child) for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(is_at_work(child) for child in children)
