@@ -267,7 +267,8 @@ def _phases(numbers: Statistics) -> Iterator[Part]:
             )
         # A surgery that two sources label has two ribbons, which need not agree.
         for source in sorted({row.source for row in rows}):
-            title = f"Phases of {family}, labelled by {numbers.titles.get(source, source)}"
+            labelled = f"Phases of {family}, labelled by {numbers.titles.get(source, source)}"
+            title = f"{labelled}; minutes that frames of the folder show, half a minute each at most"
             yield _minutes([row for row in rows if row.source == source], title)
 
 

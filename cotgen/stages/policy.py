@@ -16,13 +16,18 @@ from cotgen.shards.files import sha256_of
 
 #: What a run was, beside each of its checkpoints.
 RECORD = "cotgen.json"
-_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin", "*.gguf")
 _BESIDE = (
     RECORD,
     "config.json",
+    "cotgen_boxes.json",
     "adapter_config.json",
+    "generation_config.json",
     "processor_config.json",
     "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.json",
     "chat_template.jinja",
 )
 

@@ -80,8 +80,8 @@ def last_checkpoint(config: Any) -> Path | None:
     """The checkpoint to go on from: the named one, or the last whole one of `output_dir` where `true` is said.
 
     Raises:
-        CotgenError: `output_dir` holds checkpoints and nobody says whether to go on; the named one is not there, or is
-            older than another one in `output_dir`, which the next start with `true` would take.
+        CotgenError: `output_dir` holds checkpoints and nobody says whether to go on; the named one is not there, or
+            `output_dir` has another one that the next start with `true` would take.
     """
     asked = config.resume_from_checkpoint
     there = sorted(
@@ -102,10 +102,10 @@ def last_checkpoint(config: Any) -> Path | None:
     path = Path(str(asked))
     if not path.is_dir():
         raise CotgenError(f"{path} is no folder; name a checkpoint, or say --resume_from_checkpoint true")
-    if there and path.resolve() in {folder.resolve() for _, folder in there[:-1]}:
+    if there and path.resolve() != there[-1][1].resolve():
         raise CotgenError(
-            f"{config.output_dir} holds {there[-1][1].name}, which is later than {path.name}, and the next start with "
-            "--resume_from_checkpoint true would go on from it; remove the later ones, or give another --output_dir"
+            f"{config.output_dir} holds {there[-1][1].name}, which is not {path}, and the next start with "
+            "--resume_from_checkpoint true would go on from it; say true to go on from it now, or give another --output_dir"
         )
     return path
 
@@ -137,9 +137,10 @@ def train(trainer: Any, loader: Loader, checkpoint: Path | None, stage: str, giv
         else:
             print(f"{checkpoint} is the end of this run; nothing was left to train")
         trainer.save_state()
-        write_record(out, loader.boxes, record(stage, loader, given))
+        told = record(stage, loader, given)
+        write_record(out, loader.boxes, told)
         # TRL's own card names no data and links to nothing.
-        (out / "README.md").write_text(_NO_CARD.format(stage=stage), encoding="utf-8")
+        (out / "README.md").write_text(_NO_CARD.format(stage=told["stage"]), encoding="utf-8")
 
 
 def record(stage: str, loader: Loader, given: Sequence[Any]) -> dict[str, Any]:

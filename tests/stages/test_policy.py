@@ -25,7 +25,8 @@ def test_one_byte_of_the_weights_makes_another_checkpoint(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "adapter_config.json", "processor_config.json", "chat_template.jinja"]
+    "name",
+    ["config.json", "adapter_config.json", "generation_config.json", "tokenizer_config.json", "cotgen_boxes.json"],
 )
 def test_so_does_another_way_to_ask_it(tmp_path: Path, name: str) -> None:
     one, two = checkpoint(tmp_path / "one"), checkpoint(tmp_path / "two")
@@ -42,5 +43,6 @@ def test_its_public_name_holds_no_path(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "training_args.bin").write_bytes(b"no weights")
     with pytest.raises(CotgenError, match="holds no weights"):
         weights_of(tmp_path)

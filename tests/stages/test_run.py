@@ -34,8 +34,11 @@ def test_a_new_folder_begins_a_run_and_true_goes_on_with_the_last_whole_checkpoi
 
 def test_an_older_checkpoint_is_not_gone_on_from_beside_a_later_one(out: Path) -> None:
     """Else the next start with `true` would jump to the run that was given up."""
-    with pytest.raises(CotgenError, match="holds checkpoint-12, which is later than checkpoint-8"):
+    with pytest.raises(CotgenError, match="holds checkpoint-12, which is not"):
         last_checkpoint(config(out, str(out / "checkpoint-8")))
+    (out / "elsewhere" / "checkpoint-8").mkdir(parents=True)
+    with pytest.raises(CotgenError, match="say true to go on from it now, or give another --output_dir"):
+        last_checkpoint(config(out, str(out / "elsewhere" / "checkpoint-8")))
 
 
 def test_a_run_is_not_written_over(out: Path) -> None:
