@@ -8,12 +8,21 @@ from collections.abc import Callable
 
 from cotgen.errors import CotgenError
 
+#: What `cotgen[train]` brings.
+_TRAINING = frozenset({"torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "datasets"})
+
 
 def main_of(run: Callable[[], None]) -> None:
-    """Call the run; a CotgenError ends the process with its sentence and status 1."""
+    """Call the run; a CotgenError, or a package of training that is missing, ends it with a sentence and status 1."""
     try:
         run()
-    except CotgenError as error:
+    except (CotgenError, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            if (error.name or "").partition(".")[0] not in _TRAINING:
+                raise
+            error = CotgenError(
+                f"{error.name} is not installed: pip install 'cotgen[train]', in a checkout '.[train]'"
+            )
         rank = os.environ.get("RANK", "0")
         print(f"{'' if rank == '0' else f'rank {rank}: '}{error}", file=sys.stderr)
         # Other ranks wait in a collective, and threads of theirs would keep this process from ending.
